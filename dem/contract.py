@@ -1,0 +1,143 @@
+"""What a model, a family, a posterior and a schedule must offer, and the laws that they obey.
+
+`dem.testing.check_model` tests the laws on any model; CONTRIBUTING.md has recipes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from dem.stats import Stats
+
+Array = np.ndarray
+Params = Any  # a frozen dataclass of arrays (or a tuple of such): θ
+Prepared = Any  # whatever a model wants computed from θ once per task
+
+
+class Posterior(Protocol):
+    """How q(h | v) is chosen given θ, for a hidden variable with K states."""
+
+    def respond(self, log_joint: Array, out: Array, weights: Array | None) -> float:
+        """Turn log p(h = k, v; θ) into weighted responsibilities.
+
+        log_joint : (K, n), up to a constant per row; used as scratch space.
+        out : (K, n), receives wᵢ q(hᵢ = k).
+        weights : (n,) or None for ones.
+        Returns Σᵢ wᵢ H(qᵢ) in nats, of exactly the q that is in `out`.
+        """
+        ...
+
+
+class Model(Protocol):
+    """A latent-variable model. Pure: parameters and statistics are values, nothing is mutated.
+
+    Laws. *additive*: the statistics of a ⧺ b are those of a plus those of b, and of no rows zero.
+    *tight*: under an exact q, expected_log_joint + entropy is the log-likelihood. *lower*: under
+    any other q it is less. *maximiser*: m_step does not lower expected_log_joint. *weights*:
+    weight 2 is the row twice, weight 0 is no row. *size*: statistics do not grow with the rows.
+    """
+
+    def start(self, sample: Sample, rng: np.random.Generator) -> Params:
+        """First parameters, from a bounded sample of rows."""
+        ...
+
+    def prepare(self, params: Params) -> Prepared:
+        """What the E-step wants computed from θ once (Cholesky factors, natural parameters)."""
+        ...
+
+    def e_step(
+        self, prepared: Prepared, rows: Array, weights: Array | None, posterior: Posterior
+    ) -> Stats:
+        """The statistics of rows (n, D), in the data's dtype, under their q. n may be 0."""
+        ...
+
+    def m_step(self, params: Params, stats: Stats) -> Params:
+        """θ that maximises expected_log_joint given the statistics, or at least raises it."""
+        ...
+
+    def expected_log_joint(self, params: Params, stats: Stats) -> float:
+        """Σᵢ wᵢ E_qᵢ[log p(hᵢ, vᵢ; θ)] (+ log prior of θ where there is one), in nats."""
+        ...
+
+    def log_prob(self, prepared: Prepared, rows: Array) -> Array:
+        """log p(vᵢ; θ) for each row, (n,), in nats."""
+        ...
+
+    def n_parameters(self, params: Params) -> int:
+        """The number of free parameters, for BIC and AIC."""
+        ...
+
+
+class Family(Protocol):
+    """A component distribution p(v | k; θ), k = 1..K, as mixtures use it.
+
+    Its statistics are a `Vector` with a field `weight` (K,): the expected number of rows of each.
+    """
+
+    def start(self, sample: Sample, responsibilities: Array) -> Params:
+        """First parameters from a sample under responsibilities (K, n)."""
+        ...
+
+    def prepare(self, params: Params, offset: Array) -> Prepared:
+        """Once per task; `offset` (K,), log mixing weights, is added to every log-density."""
+        ...
+
+    def tiles(self, prepared: Prepared, rows: Array, weights: Array | None) -> Tiles:
+        """A worker that goes over the rows tile by tile with buffers of its own."""
+        ...
+
+    def maximise(self, params: Params, sums: Any) -> Params:
+        """θ that maximises expected_log_density; components without rows keep theirs."""
+        ...
+
+    def expected_log_density(self, params: Params, sums: Any) -> float:
+        """Σ over rows and k of r log p(v | k; θ), in nats."""
+        ...
+
+    def n_parameters(self, params: Params) -> int: ...
+
+    def sample(self, params: Params, counts: Array, rng: np.random.Generator) -> Array:
+        """counts[k] rows of each component, stacked in the order of k, (Σ counts, D)."""
+        ...
+
+
+class Tiles(Protocol):
+    """One E-step over one block of rows: log-densities out, responsibilities in."""
+
+    def __iter__(self) -> Any:
+        """Yield (slice of rows, log_joint (K, n), out (K, n)); the caller fills `out`."""
+        ...
+
+    def add(self, responsibilities: Array) -> None:
+        """Add the current tile's R T(x)ᵀ to the sums."""
+        ...
+
+    def constant(self) -> Array | float:
+        """What the current tile's log_joint leaves out: a term per row that all k share."""
+        ...
+
+    def sums(self) -> Any:
+        """The statistics of all tiles added so far."""
+        ...
+
+
+class Schedule(Protocol):
+    """Which groups of blocks get a fresh q before the next M-step, and what is remembered."""
+
+    def choose(self, turn: int, n_groups: int) -> tuple[int, ...]:
+        """The groups whose q is set afresh in this turn (counted from 1)."""
+        ...
+
+    def merge(self, memory: Any, groups: tuple[int, ...], fresh: Any) -> tuple[Any, Stats]:
+        """New memory, and the statistics that the M-step is to see, from the fresh ones."""
+        ...
+
+
+class Sample(Protocol):
+    """A bounded number of rows that stand for the data."""
+
+    rows: Array  # (m, D) float64
+    weights: Array  # (m,) float64, positive
+    complete: bool  # whether these are all the rows

@@ -1,0 +1,164 @@
+"""The same range tasks on a `distributed` cluster: one small graph for each pass.
+
+Range tasks → combine tasks of 16 → root. Keys are never used twice, since the scheduler would
+answer with the old result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any, Self
+from uuid import uuid4
+
+from dask._task_spec import DataNode, List, Task, TaskRef
+from distributed import Client, Future, span
+from distributed.client import FutureCancelledError
+
+from dem.engine import reduce, task
+from dem.engine.manifest import Manifest, Reader
+from dem.engine.readers.arrays import InMemory
+from dem.passes import Pass
+from dem.stats import leaves
+
+RANGES_PER_THREAD = 3
+FAN_IN = 16
+LITERAL_BYTES = 64 * 2**10
+RETRIES = 3
+Futures = dict[int, Future]
+
+
+class Cluster:
+    """Runs passes over the data on the workers of a client's cluster.
+
+    Data on disk are read by the workers, which must see the same paths. Persisted Dask arrays
+    stay where they are. Arrays in this process are sent to the workers once, in blocks, and sent
+    again if a worker dies with them.
+
+    on_blocks : called with (blocks done, blocks in all) when a pass is complete.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        client: Client,
+        on_blocks: Callable[[int, int], Any] | None = None,
+    ) -> None:
+        self.manifest, self.client = manifest, client
+        self._on_blocks = on_blocks
+        self._name = f"dem-{uuid4().hex[:12]}"
+        self._turns = count()
+        self._rows: Futures = {}
+        self._weights: Futures = {}
+
+    def __enter__(self) -> Self:
+        self._place()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._rows, self._weights = {}, {}  # the workers may forget them
+
+    @property
+    def threads(self) -> int:
+        return max(sum(self.client.nthreads().values()), 1)
+
+    def memory(self) -> Iterator[tuple[str, int, int]]:
+        """(where, threads, bytes available to them) for each process that does the work."""
+        for address, worker in self.client.scheduler_info(n_workers=-1)["workers"].items():
+            if limit := worker["memory_limit"]:
+                used = worker.get("metrics", {}).get("memory", 0)
+                yield f"Worker {address}", worker["nthreads"], max(limit - used, 0)
+
+    def sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+        """The pass over the blocks of each group: one total for each of them."""
+        for attempt in count():
+            try:
+                totals = self._sweep(work, groups)
+                break
+            except FutureCancelledError:
+                if attempt == RETRIES or not self.manifest.reader.in_memory:
+                    raise
+                self._place()  # a worker died with rows that only this process can replace
+        if self._on_blocks:
+            done = sum(map(len, groups))
+            self._on_blocks(done, done)
+        return totals
+
+    def _sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+        name = f"{self._name}-{next(self._turns)}"
+        graph: dict[Any, Any] = {}
+        shipped: Any = work
+        if sum(leaf.nbytes for leaf in leaves(work)) > LITERAL_BYTES:
+            shipped = TaskRef((name, "pass"))
+            graph[name, "pass"] = DataNode((name, "pass"), work)
+        roots = []
+        for g, group in enumerate(groups):
+            keys = []
+            for j, part in enumerate(self._ranges(group)):
+                keys.append((f"{name}-estep", g, j))
+                rows, weights = (_refs(placed, part) for placed in (self._rows, self._weights))
+                graph[keys[-1]] = Task(keys[-1], _run, shipped, part, rows, weights)
+            roots.append(_combine(graph, f"{name}-sum-{g}", keys, len(group)))
+        with span("dem"):
+            return tuple(self.client.get(graph, roots))
+
+    def _ranges(self, group: Sequence[int]) -> list[task.Range]:
+        """Contiguous ranges; or, of data that live on workers, the blocks of one worker each."""
+        if not self._rows:
+            ranges = task.split(self.manifest, group, RANGES_PER_THREAD * self.threads)
+            return [part.detached() for part in ranges]
+        holders = self.client.who_has(list(self._rows.values()))
+        by_worker = defaultdict(list)
+        for leaf, block in enumerate(group):
+            by_worker[min(holders.get(self._rows[block].key, ()), default="")].append(leaf)
+        threads = self.client.nthreads()
+        ranges = []
+        for worker, mine in sorted(by_worker.items()):
+            pieces = RANGES_PER_THREAD * threads.get(worker, 1)
+            ranges += task.pick(self.manifest, group, mine, pieces)
+        return [replace(part, reader=None, weights=None) for part in ranges]
+
+    def _place(self) -> None:
+        """See to it that data which do not live on disk live on the workers."""
+        self._rows = self._placed(self.manifest.reader)
+        self._weights = self._placed(self.manifest.weights) if self.manifest.weights else {}
+
+    def _placed(self, reader: Reader) -> Futures:
+        blocks = range(self.manifest.n_blocks)
+        if futures := getattr(reader, "futures", None):
+            return dict(zip(blocks, futures, strict=True))
+        if not reader.in_memory:
+            return {}
+        parts = [reader.read(i) for i in blocks]
+        return dict(zip(blocks, self.client.scatter(parts, hash=False), strict=True))
+
+
+def _refs(placed: Futures, part: task.Range) -> List | None:
+    return List(*[TaskRef(placed[i].key) for i in part.blocks]) if placed else None
+
+
+def _run(
+    work: Pass, part: task.Range, rows: list | None, weights: list | None
+) -> reduce.Partial:
+    """A range task on a worker; `rows` and `weights` are blocks that live there."""
+    if rows is not None:
+        part = replace(part, reader=InMemory(dict(zip(part.blocks, rows, strict=True))))
+    if weights is not None:
+        part = replace(part, weights=InMemory(dict(zip(part.blocks, weights, strict=True))))
+    return task.run(work, part)
+
+
+def _combine(graph: dict[Any, Any], name: str, keys: list[Any], n_leaves: int) -> Any:
+    """Add tasks that merge these partial sums, 16 at a time; returns the key of the total."""
+    level = 0
+    while len(keys) > 1:
+        merged = []
+        for j, first in enumerate(range(0, len(keys), FAN_IN)):
+            some = List(*map(TaskRef, keys[first : first + FAN_IN]))
+            merged.append((name, level, j))
+            graph[merged[-1]] = Task(merged[-1], reduce.merge, some, n_leaves)
+        keys, level = merged, level + 1
+    graph[name, "root"] = Task((name, "root"), reduce.root, TaskRef(keys[0]))
+    return name, "root"

@@ -1,0 +1,110 @@
+"""What all kinds of data offer: a `Source` that can be cut into blocks, a `Reader` of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+
+class Reader(Protocol):
+    """Reads blocks of rows, (n_i, D) for data and (n_i,) for weights.
+
+    Readers are frozen values that can be pickled: they travel to workers inside tasks. Different
+    blocks may be read from several threads at once.
+    """
+
+    @property
+    def in_memory(self) -> bool:
+        """True where reading is free (views), so that reading ahead would be pointless."""
+        ...
+
+    def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
+        """The rows of one block, in the manifest's dtype; not to be written to.
+
+        out : a buffer from `buffer()`. A reader may fill and return `out[:n_i]`, or ignore it.
+        """
+        ...
+
+    def take(self, blocks: Sequence[int]) -> Reader:
+        """A reader of these blocks alone, under their own numbers, as light as can be."""
+        ...
+
+    def buffer(self) -> np.ndarray | None:
+        """A fresh buffer for the largest block, or None where `read` has no use for one."""
+        ...
+
+    def token(self) -> str:
+        """What identifies the data that is read; equal tokens mean equal data."""
+        ...
+
+
+class Source(Protocol):
+    """Data that has been found but not yet cut into blocks; one or two dimensions."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As `Reader.read` will return it, in native byte order."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...] | None: ...
+
+    def boundaries(self, block_bytes: int) -> np.ndarray:
+        """Row offsets of the blocks that suit this data; they depend on nothing else."""
+        ...
+
+    def reader(self, boundaries: np.ndarray) -> Reader:
+        """A reader of the blocks between any given row offsets."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """The row ranges of consecutive blocks, the first of which has number `first`."""
+
+    offsets: np.ndarray
+    first: int = 0
+
+    def __getitem__(self, block: int) -> tuple[int, int]:
+        """First row and end row of a block."""
+        i = block - self.first
+        if not 0 <= i < len(self.offsets) - 1:
+            raise IndexError(f"block {block} is not among the blocks of this reader")
+        return int(self.offsets[i]), int(self.offsets[i + 1])
+
+    @property
+    def largest(self) -> int:
+        """Rows in the largest block."""
+        return int(np.diff(self.offsets).max(initial=0))
+
+    def take(self, blocks: Sequence[int]) -> Self:
+        """The shortest run of blocks that holds all of these."""
+        if not blocks:
+            return type(self)(self.offsets[:1], self.first)
+        low, high = min(blocks), max(blocks)
+        self[low], self[high]
+        part = self.offsets[low - self.first : high - self.first + 2]
+        return type(self)(part.copy(), low)
+
+
+def regular(n_rows: int, block_rows: int) -> np.ndarray:
+    """Offsets of blocks of `block_rows` rows; the last one may be shorter."""
+    return np.append(np.arange(0, n_rows, max(1, block_rows), dtype=np.int64), np.int64(n_rows))
+
+
+def row_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Bytes of one row, at least 1."""
+    return max(1, int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize)
+
+
+def is_a(value: Any, module: str, *names: str) -> bool:
+    """Whether `value` is an instance of a class of a module that may never have been imported."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, tuple(getattr(loaded, n) for n in names))

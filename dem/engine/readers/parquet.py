@@ -1,0 +1,196 @@
+"""Parquet: a file, or a directory of files, read by runs of row groups."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dem.engine.readers.base import Spans, row_bytes
+from dem.errors import DataError
+
+SUFFIXES = (".parquet", ".parq", ".pq")
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One row group: its file, its number in there, and the rows [start, stop) of the whole."""
+
+    path: str
+    number: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class ParquetRows:
+    """Blocks of rows of Parquet files."""
+
+    groups: tuple[RowGroup, ...]
+    columns: tuple[str, ...]
+    dtype: np.dtype
+    spans: Spans
+    in_memory: bool = field(default=False, init=False)
+
+    def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
+        start, stop = self.spans[block]
+        if out is None:
+            out = np.empty((stop - start, len(self.columns)), self.dtype)
+        rows = out[: stop - start]
+        for group in self.groups:
+            low, high = max(start, group.start), min(stop, group.stop)
+            if low < high:
+                self._read_group(group, low, high, rows[low - start : high - start])
+        return rows
+
+    def _read_group(self, group: RowGroup, low: int, high: int, rows: np.ndarray) -> None:
+        import pyarrow as pa
+
+        try:
+            with _open(group.path) as file:
+                table = file.read_row_group(
+                    group.number, columns=list(self.columns), use_threads=False
+                )
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise DataError(
+                f"{group.path}, row group {group.number} (rows {group.start} to "
+                f"{group.stop - 1}) cannot be decoded: {error}"
+            ) from error
+        table = table.slice(low - group.start, high - low)
+        for j, name in enumerate(self.columns):
+            column = table.column(name)
+            if column.null_count:
+                column = self._with_nan(column, name, low)
+            rows[:, j] = column.to_numpy()
+
+    def _with_nan(self, column: Any, name: str, start: int) -> Any:
+        if self.dtype.kind == "f":
+            return column.cast("float64").fill_null(np.nan)
+        row = start + int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise DataError(
+            f"Column {name!r} has a missing value in row {row}, and integers have no NaN. "
+            "Fill or drop missing values, or store the column as floating point."
+        )
+
+    def take(self, blocks: Sequence[int]) -> ParquetRows:
+        spans = self.spans.take(blocks)
+        low, high = spans.offsets[0], spans.offsets[-1]
+        groups = tuple(g for g in self.groups if g.start < high and g.stop > low)
+        return ParquetRows(groups, self.columns, self.dtype, spans)
+
+    def buffer(self) -> np.ndarray:
+        return np.empty((self.spans.largest, len(self.columns)), self.dtype)
+
+    def token(self) -> str:
+        return repr((self.groups, self.columns))
+
+
+@dataclass(frozen=True, eq=False)
+class ParquetSource:
+    """Parquet files with the same numeric columns, in the order of their names."""
+
+    groups: tuple[RowGroup, ...]
+    columns: tuple[str, ...]
+    dtype: np.dtype
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        return (self.groups[-1].stop if self.groups else 0, len(self.columns))
+
+    def boundaries(self, block_bytes: int) -> np.ndarray:
+        rows = max(1, block_bytes // row_bytes(self.shape, self.dtype))
+        offsets = [0]
+        for group in self.groups:  # a block is closed where one more group would be too much
+            if group.stop - offsets[-1] > rows and group.start > offsets[-1]:
+                offsets.append(group.start)
+        return np.array([*offsets, self.shape[0]], dtype=np.int64)
+
+    def reader(self, boundaries: np.ndarray) -> ParquetRows:
+        return ParquetRows(self.groups, self.columns, self.dtype, Spans(boundaries))
+
+
+def open_parquet(path: str) -> ParquetSource:
+    """A Parquet file, or all of them in a directory (hidden and `_` files left out)."""
+    files = _files(path)
+    schema, groups, row = None, [], 0
+    for name in files:
+        with _open(name) as file:
+            found = {f.name: f.type for f in file.schema_arrow}
+            schema = schema or found
+            if found != schema:
+                raise DataError(f"{name} has other columns or types than {files[0]}.")
+            for number in range(file.metadata.num_row_groups):
+                size = file.metadata.row_group(number).num_rows
+                groups.append(RowGroup(name, number, row, row + size))
+                row += size
+    if schema is None:
+        raise DataError(f"{path} holds no Parquet files.")
+    return ParquetSource(tuple(groups), tuple(schema), _common_dtype(schema))
+
+
+def _files(path: str) -> list[str]:
+    if "://" in path:
+        import fsspec
+
+        fs, place = fsspec.core.url_to_fs(path)
+        found = sorted(fs.find(place)) if fs.isdir(place) else [place]
+        found = [fs.unstrip_protocol(name) for name in found]
+    elif Path(path).is_dir():
+        found = sorted(str(p) for p in Path(path).absolute().rglob("*") if p.is_file())
+    else:
+        return [str(Path(path).absolute())]
+    if len(found) == 1:
+        return found
+    visible = (name for name in found if not Path(name).name.startswith(("_", ".")))
+    return [name for name in visible if name.endswith(SUFFIXES)]
+
+
+def _open(path: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source: Any = path
+    if "://" in path:
+        import fsspec
+
+        source = fsspec.open(path, "rb").open()
+    status = None if "://" in path else os.stat(path)
+    stamp = status and (status.st_mtime_ns, status.st_size)
+    try:
+        return pq.ParquetFile(source, metadata=_metadata(path, stamp))
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} is not a Parquet file that can be read: {error}") from error
+
+
+@lru_cache(maxsize=256)  # parsing the footer of a wide file may cost as much as reading a group
+def _metadata(path: str, stamp: tuple[int, int] | None) -> Any:
+    import pyarrow.parquet as pq
+
+    if "://" not in path:
+        return pq.read_metadata(path)
+    import fsspec
+
+    with fsspec.open(path, "rb") as file:
+        return pq.read_metadata(file)
+
+
+def _common_dtype(schema: dict[str, Any]) -> np.dtype:
+    import pyarrow.types as kinds
+
+    def numeric(kind: Any) -> bool:
+        return kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
+
+    bad = [f"{name!r} ({kind})" for name, kind in schema.items() if not numeric(kind)]
+    if bad:
+        raise DataError(
+            f"Columns that are not numeric: {', '.join(bad)}. Drop them or encode them as numbers."
+        )
+    dtype = np.result_type(*(kind.to_pandas_dtype() for kind in schema.values()), np.bool_)
+    return np.result_type(dtype, np.float32) if dtype.kind == "f" else dtype

@@ -1,0 +1,111 @@
+"""The unit of work: one pass over a run of blocks, on whatever host.
+
+A task is a range of blocks and not one block, since a task costs a scheduler about half a
+millisecond: it reads its blocks one after the other, works on one while the next is being read,
+and returns a handful of partial sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from dem.engine.blas import one_blas_thread
+from dem.engine.manifest import Manifest, Reader
+from dem.engine.read import blocks
+from dem.engine.reduce import Partial, insert
+from dem.errors import DataError
+from dem.passes import Block, Pass
+from dem.stats import leaves
+
+
+@dataclass(frozen=True, eq=False)
+class Range:
+    """Some blocks of the data, and where they stand in the tree of the sum they belong to.
+
+    reader, weights : read these blocks at least; no reader where the rows come with the task.
+    blocks, leaves, starts : of each block its number, its leaf, and the row at which it starts.
+    n_leaves : of the whole tree.
+    columns : names for error messages.
+    """
+
+    reader: Reader | None
+    weights: Reader | None
+    blocks: Sequence[int]
+    leaves: Sequence[int]
+    starts: Sequence[int]
+    n_leaves: int
+    columns: tuple[str, ...] | None
+
+    def detached(self) -> Range:
+        """With readers of just these blocks, ready to be sent away."""
+        reader = self.reader.take(self.blocks) if self.reader else None
+        weights = self.weights.take(self.blocks) if self.weights else None
+        return replace(self, reader=reader, weights=weights)
+
+
+def pick(
+    manifest: Manifest, group: Sequence[int], chosen: Sequence[int], pieces: int
+) -> list[Range]:
+    """At most `pieces` ranges of about the same length over the chosen leaves of a group."""
+    edges = np.linspace(0, len(chosen), min(pieces, len(chosen)) + 1).astype(int)
+    ranges = []
+    for a, b in pairwise(edges):
+        blocks = tuple(group[leaf] for leaf in chosen[a:b])
+        starts = tuple(int(manifest.boundaries[i]) for i in blocks)
+        readers = manifest.reader, manifest.weights
+        where = blocks, tuple(chosen[a:b]), starts, len(group)
+        ranges.append(Range(*readers, *where, manifest.columns))
+    return ranges
+
+
+def split(manifest: Manifest, group: Sequence[int], pieces: int) -> list[Range]:
+    """At most `pieces` contiguous ranges over the blocks of a group."""
+    return pick(manifest, group, range(len(group)), pieces)
+
+
+def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> Partial:
+    """The pass over every block of the range, added up as far as the tree goes.
+
+    Raises `DataError` naming block, row and column if a value of the data is not finite.
+    `on_block` is called after each block, and may raise to stop the work.
+    """
+    nodes: dict = {}
+    with one_blas_thread(), np.errstate(all="ignore"):
+        prepared = work.prepare()
+        read = blocks(part.reader, part.weights, part.blocks)
+        try:
+            for i, (index, rows, weights) in enumerate(read):
+                result = work(prepared, Block(index, part.starts[i], rows, weights))
+                if not all(np.isfinite(leaf).all() for leaf in leaves(result)):
+                    raise not_finite(rows, index, part.starts[i], part.columns)
+                insert(nodes, (0, part.leaves[i]), result, part.n_leaves)
+                if on_block:
+                    on_block()
+        finally:
+            read.close()
+    return nodes
+
+
+def not_finite(
+    rows: np.ndarray, block: int, start: int, columns: tuple[str, ...] | None
+) -> DataError:
+    """The error for a block whose result is not finite: where the first bad value is."""
+    bad = np.argwhere(~np.isfinite(rows))
+    if not len(bad):
+        return DataError(
+            f"Input X has values so large that their squares overflow: in block {block}, rows "
+            f"{start} to {start + len(rows) - 1}, up to {np.abs(rows).max():g}. Rescale the data."
+        )
+    row, column = bad[0]
+    what = "NaN" if np.isnan(rows[row, column]) else "infinity"
+    name = f" ({columns[column]!r})" if columns else ""
+    return DataError(
+        f"Input X contains {what}: row {start + row}, column {column}{name}, in block {block}; "
+        f"{len(np.unique(bad[:, 0]))} of the {len(rows)} rows of this block have such values. "
+        "Drop or impute them first."
+    )

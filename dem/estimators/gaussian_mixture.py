@@ -1,0 +1,324 @@
+"""Gaussian mixtures with scikit-learn's interface, for data of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import check_is_fitted
+
+from dem.engine.lazy import rowwise
+from dem.estimators import inputs
+from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
+from dem.families.frame import Frame
+from dem.families.gaussian import GaussianParams
+from dem.fitting import Fit, Record, fit, total
+from dem.models.mixture import Mixture, MixtureParams
+from dem.passes import LogLikelihood
+from dem.starts import Centres, Given, Sample, Start, Steps
+from dem.storable import JSON, Value, storable
+
+Array = np.ndarray
+COVARIANCES = {"full": Full(), "tied": Tied(), "diag": Diagonal(), "spherical": Spherical()}
+
+
+@dataclass(frozen=True, eq=False)
+class PartlyGiven:
+    """Another start, with the weights, means or precisions that the user has given."""
+
+    start: Start
+    weights: Array | None
+    means: Array | None
+    precisions: Array | None
+
+    def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        start = self.start if self.means is None else Centres(self.means)
+        params: MixtureParams = yield from start(model, sample, seed)
+        family: Any = model.family
+        means, covariances, _ = family.public(params.components)
+        if self.means is not None:
+            means = self.means
+        if self.precisions is not None:
+            form = family.covariance
+            covariances = form.public(form.inverse(form.private(self.precisions)))
+        weights = params.weights if self.weights is None else self.weights
+        return MixtureParams(weights, family.params(means, covariances, params.components.frame))
+
+
+@storable("GaussianMixture")
+class GaussianMixture(DensityMixin, BaseEstimator):
+    """Gaussian mixture, fitted by EM to data in memory, on disk or on a cluster.
+
+    p(x) = Σₖ πₖ N(x; μₖ, Σₖ). Arguments and attributes have the names, shapes and meanings of
+    `sklearn.mixture.GaussianMixture`; from the same start it goes through the same parameters.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : {"full", "tied", "diag", "spherical"} or a `Covariance`, default="full"
+    tol : float, default=1e-3
+        Stop when the bound per row changes by less than this, in nats.
+    reg_covar : float, default=1e-6
+        Added to the variances, in the squared units of the data. With columns whose variance is
+        not far above it, use 0: a relative floor then guards against collapse.
+    max_iter, n_init : int
+    init_params : {"k-means||", "k-means++", "kmeans", "random", "random_from_data"} or a start
+        "k-means||" reads data that exceed the sample of some 65 000 rows five times; the others
+        use only the sample, which "kmeans" clusters to the end.
+    weights_init : (n_components,), means_init : (n_components, n_features), precisions_init
+        Given parts of the start. `means_init` alone puts each row to its nearest mean.
+    random_state : int, RandomState, Generator or None
+    warm_start : bool
+        Go on from the parameters of the last fit.
+    verbose : int or an observer
+        1 shows progress.
+    schedule : {"auto", "batch"} or a `Schedule`
+    posterior : {"exact", "hard"} or a `Posterior`
+
+    Attributes
+    ----------
+    weights_, means_, covariances_, precisions_, precisions_cholesky_, converged_, n_iter_,
+    lower_bound_, lower_bounds_, n_features_in_, feature_names_in_ : as in scikit-learn.
+    history_ : tuple of Record
+        For each turn the bound after the E and after the M half-step, and seconds.
+    n_passes_ : float
+        Full reads of the data, those of the start included.
+
+    X may be a NumPy array or memmap, a dataframe (pandas or Dask), a Dask or Zarr array, an
+    xarray.DataArray, or the path or URL of a Zarr array, a .npy file or Parquet. With an active
+    `distributed.Client` its workers do the work; they must see the same paths.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: Any = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "k-means||",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: Any = 0,
+        schedule: Any = "auto",
+        posterior: Any = "exact",
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.schedule = schedule
+        self.posterior = posterior
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
+        model = self._model()
+        manifest = inputs.open_input(self, X, sample_weight, reset=True)
+        inputs.check_rows(manifest, "n_components", self.n_components)
+        again = self.warm_start and hasattr(self, "_params")
+        fitted = fit(
+            model,
+            manifest,
+            start=Given(self._params) if again else self._start(manifest.n_columns),
+            schedule=inputs.resolve("schedule", self.schedule, inputs.SCHEDULES),
+            posterior=inputs.resolve("posterior", self.posterior, inputs.POSTERIORS),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_init=1 if again else self.n_init,
+            seed=inputs.seed_of(self.random_state),
+            observer=inputs.observer_of(self.verbose),
+        )
+        self._keep(model, fitted)
+        inputs.warn_about(fitted, self.max_iter, self.tol)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Fit, then the most probable component of each row."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def predict(self, X: Any) -> Any:
+        """The most probable component of each row, (n_samples,); lazy on lazy X."""
+        model, prepared = self._prepared()
+
+        def label(rows: Array) -> Array:
+            proba = model.posterior(prepared, rows)
+            return proba.argmax(axis=1) + 0.0 * proba[:, 0]  # NaN for a row that has one
+
+        return self._rowwise(X, label, np.int64)
+
+    def predict_proba(self, X: Any) -> Any:
+        """p(component | row), (n_samples, n_components); lazy on lazy X."""
+        model, prepared = self._prepared()
+        width = len(self.weights_)
+        return self._rowwise(X, lambda r: model.posterior(prepared, r), np.float64, width)
+
+    def score_samples(self, X: Any) -> Any:
+        """log p(row) in nats, (n_samples,); lazy on lazy X."""
+        model, prepared = self._prepared()
+        return self._rowwise(X, lambda r: model.log_prob(prepared, r), np.float64)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The mean of log p(row) over the rows, in nats."""
+        return self._score(X, sample_weight)[0]
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Bayesian information criterion, −2 log L + P log n: lower is better."""
+        mean, n = self._score(X, sample_weight)
+        return -2 * mean * n + self._n_parameters() * np.log(n)
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Akaike information criterion, −2 log L + 2 P: lower is better."""
+        mean, n = self._score(X, sample_weight)
+        return -2 * mean * n + 2 * self._n_parameters()
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
+        """Random rows (n_samples, n_features) and their components, ordered by component."""
+        check_is_fitted(self)
+        inputs.check_number("n_samples", n_samples, int, 1)
+        rng = np.random.default_rng(inputs.seed_of(self.random_state))
+        return self._fitted_model.sample(self._params, n_samples, rng)
+
+    def to_sklearn(self) -> Any:
+        """A fitted `sklearn.mixture.GaussianMixture` with these parameters."""
+        from sklearn.mixture import GaussianMixture as Theirs
+
+        check_is_fitted(self)
+        theirs = Theirs(
+            len(self.weights_), covariance_type=self._fitted_model.family.covariance.name,
+            tol=self.tol, reg_covar=self.reg_covar, max_iter=self.max_iter,
+        )  # fmt: skip
+        for name in (
+            *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"),
+            *("converged_", "n_iter_", "lower_bound_", "lower_bounds_"),
+            *("n_features_in_", "feature_names_in_"),
+        ):
+            if hasattr(self, name):
+                setattr(theirs, name, getattr(self, name))
+        return theirs
+
+    def to_store(self) -> tuple[Mapping[str, Value], Mapping[str, JSON]]:
+        """Arrays in the frame of the fit, and the rest as JSON; see `dem.save`."""
+        check_is_fitted(self)
+        c, history = self._params.components, self.history_
+        arrays: dict[str, Value] = {
+            "weights": self._params.weights,
+            "means": c.means, "covariances": c.covariances, "roots": c.roots,
+            "origin": c.frame.origin, "scale": c.frame.scale,
+            "history": np.array([(r.turn, r.bound_e, r.bound, r.seconds) for r in history])
+            .reshape(-1, 4),
+        }  # fmt: skip
+        names = getattr(self, "feature_names_in_", None)
+        attributes: dict[str, JSON] = {
+            "covariance_type": self._fitted_model.family.covariance.name,
+            "tol": float(self.tol), "reg_covar": float(self.reg_covar),
+            "max_iter": int(self.max_iter), "converged": bool(self.converged_),
+            "n_passes": float(self.n_passes_),
+            "feature_names": None if names is None else [str(name) for name in names],
+        }  # fmt: skip
+        return arrays, attributes
+
+    @classmethod
+    def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
+        """The estimator that `to_store` described; ValueError if the parts do not fit together."""
+        k, d = arrays["means"].shape
+        self = cls(
+            k, covariance_type=attributes["covariance_type"], tol=attributes["tol"],
+            reg_covar=attributes["reg_covar"], max_iter=attributes["max_iter"],
+        )  # fmt: skip
+        model = self._model()
+        form: Any = model.family.covariance
+        shape = form.private(form.public(form.cross(np.zeros((k, d)), np.zeros((k, d))))).shape
+        dense = {"full": (k, d, d), "tied": (d, d)}.get(form.name, shape)
+        for name, expected in (
+            ("weights", (k,)), ("covariances", dense), ("roots", dense),
+            ("origin", (d,)), ("scale", (d,)), ("history", (len(arrays["history"]), 4)),
+        ):  # fmt: skip
+            if arrays[name].shape != expected:
+                raise ValueError(f"{name} has shape {arrays[name].shape}, not {expected}")
+        frame = Frame(arrays["origin"], arrays["scale"])
+        parts = (arrays[name] for name in ("means", "covariances", "roots"))
+        params = MixtureParams(arrays["weights"], GaussianParams(*parts, frame))
+        records = tuple(Record(int(t), float(e), float(m), float(s)) for t, e, m, s in arrays["history"])
+        converged, passes = bool(attributes["converged"]), float(attributes["n_passes"])
+        self._keep(model, Fit(model, params, records, converged, False, passes))
+        self.n_features_in_ = d
+        if attributes["feature_names"] is not None:
+            self.feature_names_in_ = np.array(attributes["feature_names"], dtype=object)
+        return self
+
+    def _model(self) -> Mixture:
+        """The model that the arguments describe, after checking them."""
+        inputs.check_number("n_components", self.n_components, int, 1)
+        inputs.check_number("tol", self.tol, float, 0)
+        inputs.check_number("reg_covar", self.reg_covar, float, 0)
+        inputs.check_number("max_iter", self.max_iter, int, 0)
+        inputs.check_number("n_init", self.n_init, int, 1)
+        form = inputs.resolve("covariance_type", self.covariance_type, COVARIANCES)
+        return Mixture(self.n_components, Gaussian(form, float(self.reg_covar)))
+
+    def _start(self, n_columns: int) -> Start:
+        """The start that the arguments describe, after checking what is given of it."""
+        start = inputs.resolve("init_params", self.init_params, inputs.STARTS)
+        given = (self.weights_init, self.means_init, self.precisions_init)
+        if all(part is None for part in given):
+            return start
+        k, form = self.n_components, inputs.resolve("", self.covariance_type, COVARIANCES)
+        shapes = {"full": (k, n_columns, n_columns), "tied": (n_columns, n_columns),
+                  "diag": (k, n_columns), "spherical": (k,)}  # fmt: skip
+        weights = inputs.check_array_of("weights_init", self.weights_init, (k,))
+        means = inputs.check_array_of("means_init", self.means_init, (k, n_columns))
+        precisions = inputs.check_array_of("precisions_init", self.precisions_init, shapes[form.name])
+        if weights is not None and ((weights < 0).any() or abs(weights.sum() - 1) > 1e-6):
+            raise ValueError("weights_init must be non-negative and sum to 1.")
+        if precisions is not None:
+            inputs.check_positive("precisions_init", precisions, form.name in ("full", "tied"))
+        return PartlyGiven(start, weights, means, precisions)
+
+    def _keep(self, model: Mixture, fitted: Fit) -> None:
+        """Set the attributes of a fit."""
+        self._fitted_model, self._params = model, fitted.params
+        family: Any = model.family
+        form = family.covariance
+        self.weights_ = fitted.params.weights
+        self.means_, self.covariances_, roots = family.public(fitted.params.components)
+        self.precisions_cholesky_ = roots
+        dense = form.name in ("full", "tied")
+        self.precisions_ = roots @ roots.swapaxes(-1, -2) if dense else roots**2
+        self.converged_, self.n_iter_ = fitted.converged, len(fitted.history)
+        self.lower_bound_ = fitted.lower_bound
+        self.lower_bounds_ = [record.bound_e for record in fitted.history]
+        self.history_, self.n_passes_ = fitted.history, fitted.n_passes
+
+    def _prepared(self) -> tuple[Mixture, Any]:
+        check_is_fitted(self)
+        return self._fitted_model, self._fitted_model.prepare(self._params)
+
+    def _rowwise(self, X: Any, function: Any, dtype: Any, width: int | None = None) -> Any:
+        return rowwise(inputs.usable(self, X, reset=False), function, dtype, width)
+
+    def _score(self, X: Any, sample_weight: Any) -> tuple[float, float]:
+        """(mean log-likelihood per row, number of rows), by one pass."""
+        model, _ = self._prepared()
+        manifest = inputs.open_input(self, X, sample_weight, reset=False)
+        log_likelihood, n = total(LogLikelihood(model, self._params), manifest)
+        return float(log_likelihood / n), float(n)
+
+    def _n_parameters(self) -> int:
+        return self._fitted_model.n_parameters(self._params)

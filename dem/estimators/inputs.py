@@ -1,0 +1,171 @@
+"""What estimators share: checking inputs and arguments as scikit-learn does, words to objects."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_feature_names, check_is_fitted, validate_data
+
+from dem import starts
+from dem.engine.manifest import Manifest, open_data
+from dem.errors import DataError, DegenerateComponentWarning
+from dem.fitting import Fit
+from dem.posteriors import Exact, Hard
+from dem.report.progress import Observer, Progress, Silent
+from dem.schedules import FullBatch
+
+SCHEDULES = {"auto": FullBatch(), "batch": FullBatch()}
+POSTERIORS = {"exact": Exact(), "hard": Hard()}
+STARTS = {
+    "k-means||": starts.KMeansParallel(),
+    "k-means++": starts.KMeansPlusPlus(),
+    "kmeans": starts.KMeansPlusPlus(lloyd=True),
+    "random": starts.RandomResponsibilities(),
+    "random_from_data": starts.RandomRows(),
+}
+
+
+def resolve(name: str, value: Any, words: Mapping[str, Any]) -> Any:
+    """The object that a short word stands for; an object stands for itself."""
+    if not isinstance(value, str):
+        return value
+    if value not in words:
+        raise ValueError(f"{name} must be one of {sorted(words)} or an object, got {value!r}.")
+    return words[value]
+
+
+def check_number(
+    name: str, value: Any, kind: type, least: float, *, strictly: bool = False
+) -> None:
+    """Raise TypeError or ValueError unless value is a number of this kind, not below `least`."""
+    kinds = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {kind.__name__}, got {type(value).__name__}.")
+    if not (value > least if strictly else value >= least):
+        raise ValueError(f"{name} must be {'>' if strictly else '>='} {least}, got {value}.")
+
+
+def check_array_of(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """value as a finite float64 array of this shape, None as it is; else ValueError."""
+    if value is None:
+        return None
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(f"{name} should have the shape {shape}, but got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} contains NaN or infinity.")
+    return array
+
+
+def check_positive(name: str, precisions: np.ndarray, matrices: bool) -> None:
+    """Raise ValueError unless the precisions are positive, or symmetric positive definite."""
+    if not matrices:
+        if (precisions <= 0).any():
+            raise ValueError(f"{name} should be positive.")
+        return
+    symmetric = np.allclose(precisions, precisions.swapaxes(-1, -2))
+    if not symmetric or (np.linalg.eigvalsh(precisions) <= 0).any():
+        raise ValueError(f"{name} should be symmetric and positive definite.")
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from scikit-learn's random_state: an int is itself, a generator gives one draw."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    check_number("random_state", random_state, int, 0)
+    return int(random_state)
+
+
+def observer_of(verbose: Any) -> Observer:
+    """verbose as an observer: 0 is silent, a number or True shows progress, an object is one."""
+    if isinstance(verbose, (int, np.integer)):
+        return Progress() if verbose else Silent()
+    return verbose
+
+
+def open_input(estimator: Any, X: Any, sample_weight: Any = None, *, reset: bool) -> Manifest:
+    """The manifest of X, with scikit-learn's checks and attributes; `reset` while fitting.
+
+    Values are not looked at here: a NaN is found, and named with its place, when it is read.
+    """
+    manifest = open_data(usable(estimator, X, reset=reset), weights=sample_weight)
+    if manifest.columns is not None and reset:
+        estimator.feature_names_in_ = np.array(manifest.columns, dtype=object)
+    return manifest
+
+
+def usable(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X, turned into an array if it is array-like in memory; its width checked against the fit."""
+    if not _elsewhere(X):
+        minimum = 2 if reset else 1
+        return validate_data(
+            estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False,
+            ensure_min_samples=minimum,
+        )  # fmt: skip
+    width = open_data(X).n_columns
+    if reset:
+        estimator.n_features_in_ = width
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    else:
+        check_is_fitted(estimator)
+        if hasattr(X, "columns"):
+            _check_feature_names(estimator, X, reset=False)
+        if width != estimator.n_features_in_:
+            raise ValueError(
+                f"X has {width} features, but {type(estimator).__name__} is expecting "
+                f"{estimator.n_features_in_} features as input."
+            )
+    return X
+
+
+def _elsewhere(X: Any) -> bool:
+    """Whether X is more than an array-like in memory: a path, or an object of a data library."""
+    module = type(X).__module__.partition(".")[0]
+    return (
+        isinstance(X, (str, Manifest))
+        or hasattr(X, "__fspath__")
+        or isinstance(X, np.memmap)
+        or module in ("dask", "dask_expr", "zarr", "xarray", "pyarrow")
+    )
+
+
+def check_rows(manifest: Manifest, name: str, k: int) -> None:
+    """Raise unless there are at least k rows."""
+    if manifest.n_rows < k:
+        raise DataError(
+            f"Expected n_samples >= {name} but got {name} = {k}, n_samples = {manifest.n_rows}"
+        )
+
+
+def warn_about(fitted: Fit, max_iter: int, tol: float) -> None:
+    """Say what a user must know about how a fit ended."""
+    if fitted.interrupted:
+        warnings.warn(
+            f"Interrupted: kept the parameters of turn {len(fitted.history)}.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    elif not fitted.converged and max_iter > 0:
+        last = abs(fitted.history[-1].bound_e - fitted.history[-2].bound_e) if max_iter > 1 else 0
+        warnings.warn(
+            f"Best performing initialization did not converge in {max_iter} iterations: the bound "
+            f"per row last changed by {last:.2g}, tol is {tol:g}. Try different init parameters, "
+            "or increase max_iter, tol, or check for degenerate data.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    for fault in fitted.degenerate:
+        warnings.warn(
+            f"{fault}. Use fewer components, or a larger reg_covar.",
+            DegenerateComponentWarning,
+            stacklevel=3,
+        )

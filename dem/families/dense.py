@@ -1,0 +1,170 @@
+"""Covariances with correlations: full and tied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from dem.kernels.normal import pack, products, unpack
+
+Array = np.ndarray
+
+
+def _root(covariance: Array) -> Array:
+    """Upper triangular A with A Aᵀ = Σ⁻¹, by the Cholesky factor of Σ."""
+    lower = np.linalg.cholesky(covariance)
+    return solve_triangular(lower, np.eye(len(lower)), lower=True).T
+
+
+def _clip(covariance: Array, floor: float) -> tuple[Array, bool]:
+    """Σ with its eigenvalues raised to at least `floor`: the likelihood's maximum under that."""
+    try:
+        if np.square(_root(covariance)).sum() <= 1.0 / floor:  # tr Λ ≥ 1 / λ_min
+            return covariance, False
+    except np.linalg.LinAlgError:
+        ...  # not positive definite to rounding; the eigenvalues tell by how much
+    values, vectors = np.linalg.eigh(covariance)
+    if values[0] >= floor:
+        return covariance, False
+    clipped = (vectors * np.maximum(values, floor)) @ vectors.T
+    return (clipped + clipped.T) / 2, True
+
+
+class _Dense:
+    """What full and tied have in common: matrices (..., D, D), second moments packed."""
+
+    uniform = False
+
+    def outer(self, z: Array, r: Array) -> Array:
+        return pack((z * r) @ z.T)
+
+    def widen(self, covariances: Array, extra: Array) -> Array:
+        return covariances + np.diag(extra)
+
+    def scaled(self, values: Array, scale: Array) -> Array:
+        return values * scale[:, None] * scale
+
+    def scaled_roots(self, roots: Array, scale: Array) -> Array:
+        return roots * scale[:, None]
+
+    def inverse(self, values: Array) -> Array:
+        return np.linalg.inv(values)
+
+    def public(self, values: Array) -> Array:
+        return values
+
+    def private(self, values: Array) -> Array:
+        return values
+
+
+@dataclass(frozen=True)
+class Full(_Dense):
+    """Each component has its own covariance, any positive definite matrix."""
+
+    name = "full"
+    pooled = False
+
+    def features(self, size: int) -> int:
+        return size * (size + 1) // 2
+
+    def fill(self, x: Array, out: Array) -> None:
+        products(x, out)
+
+    def cross(self, a: Array, b: Array) -> Array:
+        outer = a[:, :, None] * b[:, None, :]
+        return pack(outer + outer.transpose(0, 2, 1)) / 2
+
+    def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
+        return unpack(scatter / weight[:, None], size)
+
+    def at_least(self, covariances: Array, floors: Array) -> tuple[Array, Array]:
+        pairs = [_clip(c, f) for c, f in zip(covariances, floors.max(axis=1), strict=True)]
+        return np.stack([c for c, _ in pairs]), np.array([clipped for _, clipped in pairs])
+
+    def keep(self, alive: Array, new: Array, old: Array) -> Array:
+        return np.where(alive[:, None, None], new, old)
+
+    def roots(self, covariances: Array) -> Array:
+        return np.stack([_root(c) for c in covariances])
+
+    def natural(self, roots: Array, means: Array) -> tuple[Array, Array]:
+        precisions = roots @ roots.transpose(0, 2, 1)
+        linear = np.einsum("kij,kj->ki", precisions, means)
+        np.einsum("kii->ki", precisions)[:] /= 2  # xᵢxⱼ stands for xⱼxᵢ too, xᵢ² for itself
+        return linear, -pack(precisions)
+
+    def log_det(self, roots: Array, shape: tuple[int, int]) -> Array:
+        return np.log(np.abs(np.einsum("kii->ki", roots))).sum(axis=1)
+
+    def magnitude(self, roots: Array, m: Array) -> Array:
+        return np.einsum("ki,kij,kj->k", m, np.abs(roots @ roots.transpose(0, 2, 1)), m)
+
+    def variances(self, covariances: Array, shape: tuple[int, int]) -> Array:
+        return np.einsum("kii->ki", covariances)
+
+    def whiten(self, roots: Array, k: int, z: Array) -> Array:
+        return roots[k].T @ z
+
+    def trace(self, roots: Array, scatter: Array) -> float:
+        return float(np.einsum("kij,kij->", unpack(scatter, roots.shape[1]) @ roots, roots))
+
+    def n_parameters(self, k: int, d: int) -> int:
+        return k * d * (d + 1) // 2
+
+
+@dataclass(frozen=True)
+class Tied(_Dense):
+    """One covariance, any positive definite matrix, shared by all components.
+
+    The quadratic term is the same for all of them, so it drops out of the responsibilities, and
+    the scatter is pooled: what is left for each component is linear in x.
+    """
+
+    name = "tied"
+    pooled = True
+
+    def features(self, size: int) -> int:
+        return 0
+
+    def fill(self, x: Array, out: Array) -> None:
+        return
+
+    def cross(self, a: Array, b: Array) -> Array:
+        outer = a.T @ b
+        return pack(outer + outer.T) / 2
+
+    def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
+        return unpack(scatter / weight.sum(), size)
+
+    def at_least(self, covariances: Array, floors: Array) -> tuple[Array, Array]:
+        value, clipped = _clip(covariances, float(floors.max()))
+        return value, np.full(len(floors), clipped)
+
+    def keep(self, alive: Array, new: Array, old: Array) -> Array:
+        return new
+
+    def roots(self, covariances: Array) -> Array:
+        return _root(covariances)
+
+    def natural(self, roots: Array, means: Array) -> tuple[Array, Array]:
+        return means @ (roots @ roots.T), np.empty((len(means), 0))
+
+    def log_det(self, roots: Array, shape: tuple[int, int]) -> Array:
+        return np.full(shape[0], np.log(np.abs(np.diag(roots))).sum())
+
+    def magnitude(self, roots: Array, m: Array) -> Array:
+        return np.einsum("ki,ij,kj->k", m, np.abs(roots @ roots.T), m)
+
+    def variances(self, covariances: Array, shape: tuple[int, int]) -> Array:
+        return np.broadcast_to(np.diag(covariances), shape)
+
+    def whiten(self, roots: Array, k: int, z: Array) -> Array:
+        return roots.T @ z
+
+    def trace(self, roots: Array, scatter: Array) -> float:
+        return float(np.einsum("ij,ij->", unpack(scatter, len(roots)) @ roots, roots))
+
+    def n_parameters(self, k: int, d: int) -> int:
+        return d * (d + 1) // 2

@@ -1,0 +1,162 @@
+"""The Gaussian family: K components in one of four forms of covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dem.contract import Sample
+from dem.families.covariance import Covariance
+from dem.families.dense import Full
+from dem.families.frame import Frame
+from dem.families.moments import Moments
+from dem.families.tiles import GaussianTiles
+
+Array = np.ndarray
+LOG_2PI = float(np.log(2 * np.pi))
+
+# The expanded quadratic x'Λx − 2μ'Λx + μ'Λμ loses the digits by which its terms exceed the
+# result. Beyond this ratio (1e-10 of a nat is lost) a component is calculated about its mean.
+CANCELLATION = 4e5
+# Variances in the frame, where the data have variance 1: a component that collapses onto one
+# point stops here, far below what real clusters have and above what rounding makes of zero.
+SMALLEST_VARIANCE = 1e-14
+# A component with a smaller share of the weight has no rows left.
+STARVED = 1e-15
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianParams:
+    """Means (K, D), covariances and precision roots (see `Covariance`), in units of the frame."""
+
+    means: Array
+    covariances: Array
+    roots: Array
+    frame: Frame
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianPrepared:
+    """η (K, P) with T(x) = (1, x, second order), and which components go about their mean."""
+
+    params: GaussianParams
+    eta: Array
+    tight: Array
+    centre: Array
+    log_norm: Array  # log-density at the mean, plus the offset
+    form: Covariance
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """p(v | k) = N(v; μₖ, Σₖ), an exponential family: log p = η(θ)·T(v).
+
+    covariance : `Full()`, `Tied()`, `Diagonal()` or `Spherical()`.
+    reg_covar : added to the variances in each M-step, in the squared units of the data, as
+        scikit-learn does. It is not a maximiser: with a value that is not small against the
+        variances the bound may fall. With 0, components are kept from collapsing by a floor
+        at 1e-14 of the data's variance.
+    """
+
+    covariance: Covariance = field(default_factory=Full)
+    reg_covar: float = 0.0
+
+    def params(self, means: Array, covariances: Array, frame: Frame) -> GaussianParams:
+        """Parameters from means and covariances in the user's units, in scikit-learn's shapes."""
+        form, scale = self.covariance, frame.scale
+        inside = form.scaled(form.private(np.asarray(covariances, float)), 1 / scale)
+        means = frame.inward(np.asarray(means, float))
+        return GaussianParams(means, inside, form.roots(inside), frame)
+
+    def public(self, params: GaussianParams) -> tuple[Array, Array, Array]:
+        """(means, covariances, precision roots) in the user's units, in scikit-learn's shapes."""
+        form, scale = self.covariance, params.frame.scale
+        return (
+            params.frame.outward(params.means),
+            form.public(form.scaled(params.covariances, scale)),
+            form.public(form.scaled_roots(params.roots, 1 / scale)),
+        )
+
+    def start(self, sample: Sample, responsibilities: Array) -> GaussianParams:
+        """Moments of the sample under responsibilities (K, m)."""
+        frame = Frame.of(sample.rows, sample.weights, uniform=self.covariance.uniform)
+        k, d = len(responsibilities), sample.rows.shape[1]
+        blank = GaussianParams(np.zeros((k, d)), np.empty(0), np.empty(0), frame)
+        r = responsibilities * sample.weights
+        z = frame.inward(sample.rows).T
+        means = (r @ z.T) / r.sum(axis=1, keepdims=True)
+        seconds = [self.covariance.outer(z - mean[:, None], rk) for mean, rk in zip(means, r)]
+        second = np.sum(seconds, axis=0) if self.covariance.pooled else np.stack(seconds)
+        sums = Moments(r.sum(axis=1), np.zeros((k, d)), second, means, self.covariance)
+        return self.maximise(blank, sums)
+
+    def prepare(self, params: GaussianParams, offset: Array) -> GaussianPrepared:
+        form, (k, d) = self.covariance, params.means.shape
+        linear, quadratic = form.natural(params.roots, params.means)
+        norm = form.log_det(params.roots, (k, d)) - d * LOG_2PI / 2 - params.frame.log_volume
+        log_norm = norm + offset
+        constant = log_norm - np.einsum("kd,kd->k", linear, params.means) / 2
+        reach = np.sqrt(params.means**2 + form.variances(params.covariances, (k, d)))
+        tight = form.magnitude(params.roots, reach) > CANCELLATION
+        if form.pooled:
+            tight[:] = tight.any()  # their scatter is one sum, so they go together
+        return GaussianPrepared(
+            params=params,
+            eta=np.hstack([constant[:, None], linear, quadratic]),
+            tight=tight,
+            centre=np.where(tight[:, None], params.means, 0.0),
+            log_norm=log_norm,
+            form=form,
+        )
+
+    def tiles(
+        self, prepared: GaussianPrepared, rows: Array, weights: Array | None
+    ) -> GaussianTiles:
+        return GaussianTiles(prepared, rows, weights)
+
+    def maximise(self, params: GaussianParams, sums: Moments) -> GaussianParams:
+        form, frame, (k, d) = self.covariance, params.frame, sums.first.shape
+        alive = sums.weight > STARVED * sums.weight.sum()
+        weight = np.where(alive, sums.weight, 1.0)
+        offsets = sums.first / weight[:, None]
+        means = np.where(alive[:, None], sums.centre + offsets, params.means)
+        covariances = form.covariances(weight, sums.about(means).second, d)
+        covariances = form.widen(covariances, self.reg_covar / frame.scale**2)
+        # A covariance far smaller than its mean's distance from the centre of the sums has been
+        # lost in rounding: go as far as the digits reach, the next sums are about this mean.
+        resolved = np.square(np.where(alive[:, None], offsets, 0.0)) / (4 * CANCELLATION)
+        covariances, _ = form.at_least(covariances, np.maximum(resolved, SMALLEST_VARIANCE))
+        if not alive.all():
+            covariances = form.keep(alive, covariances, params.covariances)
+        return replace(params, means=means, covariances=covariances, roots=form.roots(covariances))
+
+    def expected_log_density(self, params: GaussianParams, sums: Moments) -> float:
+        form, (k, d) = self.covariance, params.means.shape
+        norm = form.log_det(params.roots, (k, d)) - d * LOG_2PI / 2 - params.frame.log_volume
+        scatter = sums.about(params.means).second
+        return float(sums.weight @ norm) - form.trace(params.roots, scatter) / 2
+
+    def collapsed(self, params: GaussianParams) -> Array:
+        """Which components (K,) stand at the smallest variance allowed in some direction."""
+        form, shape = self.covariance, params.means.shape
+        _, clipped = form.at_least(params.covariances, np.full(shape, 1.01 * SMALLEST_VARIANCE))
+        return clipped
+
+    def n_parameters(self, params: GaussianParams) -> int:
+        k, d = params.means.shape
+        return k * d + self.covariance.n_parameters(k, d)
+
+    def sample(self, params: GaussianParams, counts: Array, rng: np.random.Generator) -> Array:
+        form, (k, d) = self.covariance, params.means.shape
+        dense = params.roots.ndim != 2 or form.pooled
+        parts = []
+        for j, n in enumerate(counts):
+            noise = rng.standard_normal((n, d))
+            if dense:  # x = A⁻ᵀ ε has covariance (A Aᵀ)⁻¹
+                root = params.roots if form.pooled else params.roots[j]
+                noise = np.linalg.solve(root.T, noise.T).T
+            else:
+                noise = noise / params.roots[j]
+            parts.append(params.frame.outward(params.means[j] + noise))
+        return np.concatenate(parts)

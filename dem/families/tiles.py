@@ -1,0 +1,88 @@
+"""The Gaussian's E-step over a block of rows, one cache-sized tile after another.
+
+Per tile: features T(x), log-densities η T (one matrix product), and, once the posterior has made
+responsibilities R of them, the statistics R Tᵀ (another). Components whose terms would cancel go
+about their own mean instead, through their Cholesky factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dem.families.moments import Moments
+from dem.kernels.normal import load_tile, pack, tile_rows
+
+if TYPE_CHECKING:
+    from dem.families.gaussian import GaussianPrepared
+
+Array = np.ndarray
+
+
+class GaussianTiles:
+    """See `dem.contract.Tiles`. Buffers are made once for a block and used for all its tiles."""
+
+    def __init__(self, prepared: GaussianPrepared, rows: Array, weights: Array | None) -> None:
+        self._prepared, self._rows, self._weights = prepared, rows, weights
+        (k, p), d = prepared.eta.shape, rows.shape[1]
+        self._total = np.zeros((k, p))
+        self._product = np.empty((k, p))
+        self._tight = np.flatnonzero(prepared.tight)
+        self._tight_first = np.zeros((k, d))
+        self._second = np.zeros_like(prepared.form.cross(self._tight_first, self._tight_first))
+
+    def __iter__(self) -> Iterator[tuple[slice, Array, Array]]:
+        prepared, frame = self._prepared, self._prepared.params.frame
+        (k, p), d = prepared.eta.shape, self._rows.shape[1]
+        size = min(tile_rows(p, k), max(len(self._rows), 1))
+        buffers = [(width, np.empty(width * size)) for width in (p, k, k)]
+        for start in range(0, len(self._rows), size):
+            self._here = slice(start, min(start + size, len(self._rows)))
+            n = self._here.stop - start
+            self._features, log_joint, out = (b[: w * n].reshape(w, n) for w, b in buffers)
+            self._x = self._features[1 : d + 1]
+            self._features[0] = 1.0
+            load_tile(self._rows[self._here], frame.origin, frame.scale, self._x)
+            prepared.form.fill(self._x, self._features[d + 1 :])
+            np.matmul(prepared.eta, self._features, out=log_joint)
+            for j in self._tight:
+                z = self._x - prepared.centre[j, :, None]
+                log_joint[j] = prepared.log_norm[j] + self._quadratic(j, z)
+            yield self._here, log_joint, out
+
+    def add(self, responsibilities: Array) -> None:
+        form, x = self._prepared.form, self._x
+        np.matmul(responsibilities, self._features.T, out=self._product)
+        self._total += self._product
+        for j in self._tight:
+            z, r = x - self._prepared.centre[j, :, None], responsibilities[j]
+            self._tight_first[j] += z @ r
+            self._second[... if form.pooled else j] += form.outer(z, r)
+        if form.pooled and not len(self._tight):
+            w = None if self._weights is None else self._weights[self._here]
+            self._second += pack((x if w is None else x * w) @ x.T)
+
+    def constant(self) -> Array | float:
+        if not self._prepared.form.pooled or len(self._tight):
+            return 0.0
+        return self._quadratic(0, self._x)
+
+    def sums(self) -> Moments:
+        tight, d = self._prepared.tight[:, None], self._rows.shape[1]
+        first, second = self._total[:, 1 : d + 1], self._total[:, d + 1 :]
+        return Moments(
+            weight=self._total[:, 0].copy(),
+            first=np.where(tight, self._tight_first, first),
+            second=self._second
+            if self._prepared.form.pooled
+            else np.where(tight, self._second, second),
+            centre=self._prepared.centre,
+            form=self._prepared.form,
+        )
+
+    def _quadratic(self, j: int, z: Array) -> Array:
+        """−½ z'Λz of component j for z (D, n), through the root of Λ: nothing cancels."""
+        y = self._prepared.form.whiten(self._prepared.params.roots, j, z)
+        return np.einsum("dn,dn->n", y, y) / -2

@@ -1,0 +1,178 @@
+"""Passes: what is done to each block of rows in one read of the data, and how results add up.
+
+A pass is a value that travels to where the rows are. Whatever it returns for a block must have
+a `+`; an engine adds the results over a fixed binary tree, so that the total has the same bits on
+one thread and on a thousand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from dem.contract import Model, Params, Posterior
+from dem.families.frame import Frame
+from dem.kernels.seeding import nearest
+from dem.stats import Stats, Vector
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A run of rows: its number, the row it starts at, the rows (n, D), weights (n,) or None."""
+
+    index: int
+    start: int
+    rows: Array
+    weights: Array | None
+
+    @property
+    def masses(self) -> Array:
+        """The weights, (n,): ones where there are none."""
+        return np.ones(len(self.rows)) if self.weights is None else self.weights
+
+
+class Pass(Protocol):
+    """What an engine can run over the data."""
+
+    def prepare(self) -> Any:
+        """Once per task, before its first block."""
+        ...
+
+    def __call__(self, prepared: Any, block: Block) -> Any:
+        """The result for one block; results are added."""
+        ...
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The E-step of a model under a posterior, given θ."""
+
+    model: Model
+    params: Params
+    posterior: Posterior
+
+    def prepare(self) -> Any:
+        return self.model.prepare(self.params)
+
+    def __call__(self, prepared: Any, block: Block) -> Stats:
+        return self.model.e_step(prepared, block.rows, block.weights, self.posterior)
+
+
+@dataclass(frozen=True)
+class LogLikelihood:
+    """(Σ w log p(v; θ), Σ w) under a model."""
+
+    model: Model
+    params: Params
+
+    def prepare(self) -> Any:
+        return self.model.prepare(self.params)
+
+    def __call__(self, prepared: Any, block: Block) -> Array:
+        log_prob = self.model.log_prob(prepared, block.rows)
+        return np.array([block.masses @ log_prob, block.masses.sum()])
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows (m, D) with their weights (m,); + puts one after the other."""
+
+    rows: Array
+    weights: Array
+
+    def __add__(self, other: Rows) -> Rows:
+        rows = np.concatenate([self.rows, other.rows])
+        return Rows(rows, np.concatenate([self.weights, other.weights]))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A `fraction` of the rows of each block, drawn without replacement; zero weights are left out.
+
+    A fraction of 1 takes every row. How many come from a block depends on where it starts, so
+    that the counts add up to fraction · rows to within one.
+    """
+
+    fraction: float
+    seed: int
+
+    def prepare(self) -> None:
+        return None
+
+    def __call__(self, prepared: None, block: Block) -> Rows:
+        rows, weights, n = block.rows, block.masses, len(block.rows)
+        if self.fraction < 1:
+            count = int((block.start + n) * self.fraction) - int(block.start * self.fraction)
+            rng = np.random.default_rng([self.seed, 1, block.index])
+            chosen = np.sort(rng.choice(n, size=count, replace=False))
+            rows, weights = rows[chosen], weights[chosen]
+        present = weights != 0
+        return Rows(np.asarray(rows[present], dtype=np.float64), weights[present])
+
+
+@dataclass(frozen=True, eq=False)
+class Reservoir:
+    """The `limit` rows with the largest keys of all that were added."""
+
+    keys: Array
+    rows: Array
+    limit: int
+
+    def __add__(self, other: Reservoir) -> Reservoir:
+        keys, rows = np.concatenate([self.keys, other.keys]), np.concatenate([self.rows, other.rows])
+        best = np.argsort(-keys, kind="stable")[: self.limit]
+        return Reservoir(keys[best], rows[best], self.limit)
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """`limit` rows drawn with probability in proportion to weight · squared distance to centres.
+
+    A weighted reservoir (Efraimidis and Spirakis 2006): the largest of log(u) / mass win, so one
+    pass draws without knowing the total. Rows and centres are in the frame.
+    """
+
+    centres: Array
+    frame: Frame
+    limit: int
+    seed: tuple[int, ...]
+
+    def prepare(self) -> None:
+        return None
+
+    def __call__(self, prepared: None, block: Block) -> Reservoir:
+        frame = self.frame
+        mass = block.masses * nearest(block.rows, self.centres, frame.origin, frame.scale)[1]
+        u = np.random.default_rng([*self.seed, block.index]).random(len(mass))
+        far = np.flatnonzero(~(mass <= np.finfo(float).tiny))  # NaN stays, to be found
+        keys = np.log(1.0 - u[far]) / mass[far]
+        best = np.argsort(-keys, kind="stable")[: self.limit]
+        return Reservoir(keys[best], frame.inward(block.rows[far[best]]), self.limit)
+
+
+@dataclass(frozen=True, eq=False)
+class Shares(Vector):
+    """How much weight is nearest to each centre (C,), and Σ weight · squared distance to it."""
+
+    weights: Array
+    cost: float
+
+
+@dataclass(frozen=True, eq=False)
+class Assign:
+    """Each row to the nearest of the centres (C, D); centres and distances are in the frame."""
+
+    centres: Array
+    frame: Frame
+
+    def prepare(self) -> None:
+        return None
+
+    def __call__(self, prepared: None, block: Block) -> Shares:
+        index, d2 = nearest(block.rows, self.centres, self.frame.origin, self.frame.scale)
+        masses = block.masses
+        return Shares(np.bincount(index, masses, len(self.centres)), float(masses @ d2))

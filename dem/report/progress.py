@@ -1,0 +1,239 @@
+"""Progress of a fit: iterations outside, blocks of data inside while an iteration is slow.
+
+An observer is told of a fit by whoever drives it: `on_start`, then `on_blocks` and `on_step` as
+work is done, then `on_end`. `on_blocks` may come from any thread, the others from one at a time.
+An observer may watch several fits, one after another.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, Protocol, TextIO
+
+
+class Step(Protocol):
+    """What an observer reads of an iteration that is done; `dem.em.Step` has it."""
+
+    @property
+    def turn(self) -> int: ...
+    @property
+    def bound(self) -> float: ...
+
+
+class Observer(Protocol):
+    """Who is told how a fit gets on."""
+
+    def on_start(self, description: str, total_steps: int | None) -> None:
+        """A fit begins, of at most so many iterations."""
+        ...
+
+    def on_blocks(self, done: int, total: int) -> None:
+        """So many blocks of the iteration under way have been read."""
+        ...
+
+    def on_step(self, step: Step) -> None:
+        """An iteration is done."""
+        ...
+
+    def on_end(self, reason: str) -> None:
+        """The fit is over, for a reason such as "converged"."""
+        ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def on_start(self, description: str, total_steps: int | None) -> None:
+        pass
+
+    def on_blocks(self, done: int, total: int) -> None:
+        pass
+
+    def on_step(self, step: Step) -> None:
+        pass
+
+    def on_end(self, reason: str) -> None:
+        pass
+
+
+class Progress:
+    """Bars in a terminal or a notebook, plain lines anywhere else.
+
+    Parameters
+    ----------
+    stream
+        Where to, standard error (as it is when the fit starts) by default.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._shown: Observer = Silent()
+
+    def on_start(self, description: str, total_steps: int | None) -> None:
+        stream = sys.stderr if self._stream is None else self._stream
+        if stream is None:  # a program without a console has none
+            self._shown = Silent()
+        elif stream.isatty() or (self._stream is None and _in_notebook()):
+            self._shown = Bars(stream)
+        else:
+            self._shown = Lines(stream)
+        self._shown.on_start(description, total_steps)
+
+    def on_blocks(self, done: int, total: int) -> None:
+        self._shown.on_blocks(done, total)
+
+    def on_step(self, step: Step) -> None:
+        self._shown.on_step(step)
+
+    def on_end(self, reason: str) -> None:
+        self._shown.on_end(reason)
+
+
+class Bars:
+    """A bar of iterations, and under it one of blocks once an iteration takes over `slow` seconds.
+
+    The time left is that to the last iteration allowed; converging ends the fit before.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, slow: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._slow = slow
+        self._clock = clock
+        self._lock = Lock()
+        self._steps: Any = None
+        self._blocks: Any = None
+        self._previous: float | None = None
+        self._begun = clock()
+
+    def on_start(self, description: str, total_steps: int | None) -> None:
+        with self._lock:
+            self._close()
+            self._previous = None
+            self._steps = self._bar(desc=description, total=total_steps, unit="it", position=0)
+            self._begun = self._clock()
+
+    def on_blocks(self, done: int, total: int) -> None:
+        with self._lock:
+            if self._steps is None or self._clock() - self._begun < self._slow:
+                return
+            if self._blocks is None:
+                self._blocks = self._bar(
+                    desc="  blocks", total=total, unit="block", position=1, leave=False
+                )
+            # Threads may report out of order; a bar does not go back.
+            self._blocks.update(max(0, done - self._blocks.n))
+
+    def on_step(self, step: Step) -> None:
+        with self._lock:
+            if self._steps is None:
+                return
+            self._close_blocks()
+            self._steps.set_postfix_str(_figures(step.bound, self._previous), refresh=False)
+            self._steps.update(step.turn - self._steps.n)
+            self._previous = step.bound
+            self._begun = self._clock()
+
+    def on_end(self, reason: str) -> None:
+        with self._lock:
+            if self._steps is not None:
+                figures = self._steps.postfix
+                self._steps.set_postfix_str(f"{figures}, {reason}" if figures else reason)
+                self._close()
+
+    def _bar(self, **options: Any) -> Any:
+        # Imported here because in a notebook it looks for widgets, and complains without them.
+        from tqdm.auto import tqdm
+
+        return tqdm(file=self._stream, dynamic_ncols=True, **options)
+
+    def _close_blocks(self) -> None:
+        if self._blocks is not None:
+            self._blocks.close()
+            self._blocks = None
+
+    def _close(self) -> None:
+        self._close_blocks()
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
+
+
+class Lines:
+    """A line for each iteration, and within one that lasts a line every `interval` seconds."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        interval: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._interval = interval
+        self._clock = clock
+        self._lock = Lock()
+        self._running = False
+        self._description = "fit"
+        self._total: int | None = None
+        self._turn = 0
+        self._previous: float | None = None
+        self._started = self._printed = clock()
+
+    def on_start(self, description: str, total_steps: int | None) -> None:
+        with self._lock:
+            self._description, self._total = description, total_steps
+            self._turn, self._previous, self._running = 0, None, True
+            self._started = self._clock()
+            limit = "" if total_steps is None else f", at most {total_steps} iterations"
+            self._print(f"started{limit}")
+
+    def on_blocks(self, done: int, total: int) -> None:
+        with self._lock:
+            if self._running and self._clock() - self._printed >= self._interval:
+                self._print(f"iteration {self._turn + 1}: {done} of {total} blocks")
+
+    def on_step(self, step: Step) -> None:
+        with self._lock:
+            elapsed = self._clock() - self._started
+            each = elapsed / max(1, step.turn)
+            self._turn = step.turn
+            figures = _figures(step.bound, self._previous)
+            left = (
+                "" if self._total is None else f", {_span(each * (self._total - step.turn))} left"
+            )
+            of = "" if self._total is None else f" of {self._total}"
+            self._print(f"iteration {step.turn}{of}: {figures} ({_span(each)} each{left})")
+            self._previous = step.bound
+
+    def on_end(self, reason: str) -> None:
+        with self._lock:
+            elapsed = _span(self._clock() - self._started)
+            self._print(f"{reason} (iteration {self._turn}, {elapsed})")
+            self._running = False
+
+    def _print(self, text: str) -> None:
+        print(f"{self._description}: {text}", file=self._stream, flush=True)
+        self._printed = self._clock()
+
+
+def _figures(bound: float, previous: float | None) -> str:
+    change = "" if previous is None else f", change {bound - previous:+.1e}"
+    return f"bound {bound:.6g}{change}"
+
+
+def _span(seconds: float) -> str:
+    """A duration as a person says it: 12 ms, 3.4 s, 12 min 30 s, 2 h 5 min."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _in_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in shell.config

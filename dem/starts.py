@@ -1,0 +1,152 @@
+"""Starts: the first parameters of a fit.
+
+A start is called with (model, sample, seed) and is a generator, like the loop itself: it yields
+the passes over the data that it needs, is sent their totals, and returns parameters. Most need
+none, since a bounded sample of rows is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from dem.contract import Model, Params
+from dem.families.frame import Frame
+from dem.kernels.seeding import draw, lloyd, plus_plus
+from dem.models.mixture import Mixture
+from dem.passes import Assign, Pass, Reservoir, Rows, Shares, Spread
+
+Array = np.ndarray
+Steps = Generator[Pass, Any, Params]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows (m, D) float64 with positive weights (m,), in lexicographic order.
+
+    The order makes a start depend on which rows there are and not on how they are arranged.
+
+    complete : whether these are all the rows of the data.
+    """
+
+    rows: Array
+    weights: Array
+    complete: bool
+
+    @classmethod
+    def of(cls, drawn: Rows, complete: bool) -> Sample:
+        order = np.lexsort(drawn.rows.T[::-1])
+        return cls(drawn.rows[order], drawn.weights[order], complete)
+
+
+class Start(Protocol):
+    """Where the climb begins."""
+
+    def __call__(self, model: Any, sample: Sample, seed: int) -> Steps: ...
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 2])
+
+
+@dataclass(frozen=True)
+class Given:
+    """The given parameters."""
+
+    params: Params
+
+    def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
+        return self.params
+        yield
+
+
+@dataclass(frozen=True)
+class FromModel:
+    """Whatever the model's own `start` makes of the sample."""
+
+    def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
+        return model.start(sample, _rng(seed))
+        yield
+
+
+@dataclass(frozen=True)
+class RandomResponsibilities:
+    """Every row of the sample belongs to all components by random shares: a very blurred start."""
+
+    def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        r = _rng(seed).random((model.k, len(sample.rows)))
+        return model.start_from(sample, r / r.sum(axis=0))
+        yield
+
+
+@dataclass(frozen=True)
+class RandomRows:
+    """k different rows of the sample for centres."""
+
+    def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        rows = Frame.of(sample.rows, sample.weights).inward(sample.rows)
+        rng, mass, chosen = _rng(seed), sample.weights.copy(), []
+        for _ in range(model.k):
+            chosen.append(int(draw(mass, rng, 1)[0]))
+            mass[chosen[-1]] = 0.0
+        return model.start_around(sample, rows, rows[chosen])
+        yield
+
+
+@dataclass(frozen=True)
+class Centres:
+    """Each row of the sample at the nearest of the given centres (K, D), in the user's units."""
+
+    centres: Any
+
+    def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        frame = Frame.of(sample.rows, sample.weights)
+        centres = frame.inward(np.asarray(self.centres, float))
+        return model.start_around(sample, frame.inward(sample.rows), centres)
+        yield
+
+
+@dataclass(frozen=True)
+class KMeansPlusPlus:
+    """Greedy k-means++ on the sample, followed by Lloyd's k-means on it if `lloyd`."""
+
+    lloyd: bool = False
+
+    def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        rows = Frame.of(sample.rows, sample.weights).inward(sample.rows)
+        centres = plus_plus(rows, sample.weights, model.k, _rng(seed))
+        if self.lloyd:
+            centres = lloyd(rows, sample.weights, centres)
+        return model.start_around(sample, rows, centres)
+        yield
+
+
+@dataclass(frozen=True)
+class KMeansParallel:
+    """k-means|| over all the data (Bahmani et al. 2012), in `rounds` + 1 passes.
+
+    Each round draws oversampling · k rows far from the candidates so far; the candidates, each
+    with the weight of the rows nearest to it, are then clustered in memory. Where the sample is
+    all the data, k-means++ and Lloyd's k-means on it do the same job without a pass.
+    """
+
+    rounds: int = 4
+    oversampling: float = 2.0
+
+    def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        if sample.complete:
+            return (yield from KMeansPlusPlus(lloyd=True)(model, sample, seed))
+        frame, rng = Frame.of(sample.rows, sample.weights), _rng(seed)
+        first = sample.rows[draw(sample.weights, rng, 1)]
+        candidates = frame.inward(first)
+        limit = max(int(self.oversampling * model.k), 1)
+        for turn in range(self.rounds):
+            drawn: Reservoir = yield Spread(candidates, frame, limit, (seed, 3, turn))
+            candidates = np.concatenate([candidates, drawn.rows])
+        shares: Shares = yield Assign(candidates, frame)
+        centres = plus_plus(candidates, shares.weights, model.k, rng)
+        centres = lloyd(candidates, shares.weights, centres)
+        return model.start_around(sample, frame.inward(sample.rows), centres)

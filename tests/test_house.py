@@ -1,0 +1,93 @@
+"""The house rules: style, types, the arrows between modules, and what an import costs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dem
+
+CHECKOUT = Path(__file__).parents[1]
+# Where the package under test was imported from: the installed one, or the checkout.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(dem.__file__).parents[1])}
+
+
+def run(*command: str, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["-m", "ruff", "check", "--no-cache"], id="ruff"),
+        pytest.param(["-m", "mypy", "--cache-dir", "{scratch}"], id="types"),
+        pytest.param(
+            ["-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
+            id="arrows",
+        ),
+    ],
+)
+def test_the_checkout_is_clean(command: list[str], tmp_path: Path) -> None:
+    done = run(*(word.format(scratch=tmp_path / "cache") for word in command))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "dem",
+        "dem.contract",
+        "dem.em",
+        "dem.errors",
+        "dem.families",
+        "dem.kernels",
+        "dem.models",
+        "dem.passes",
+        "dem.posteriors",
+        "dem.schedules",
+        "dem.starts",
+        "dem.stats",
+        "dem.storable",
+        "dem.wrap",
+    ],
+)
+def test_the_mathematics_is_imported_without_dask_zarr_or_scikit_learn(
+    module: str, tmp_path: Path
+) -> None:
+    code = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
+    done = run("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert "dem" in loaded
+    assert not loaded & {"dask", "distributed", "fsspec", "sklearn", "zarr"}
+
+
+def test_every_public_name_is_there() -> None:
+    for name in dem.__all__:
+        assert getattr(dem, name).__doc__, f"dem.{name} has no docstring"
+    assert set(dem._MODULE_OF) | {"__version__"} == set(dem.__all__)
+    assert set(dem.__all__) <= set(dir(dem))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = dem.nothing
+
+
+def test_every_built_in_name_can_be_saved() -> None:
+    from dem.storable import _BUILT_IN, type_named
+
+    for name in _BUILT_IN:
+        assert type_named(name).cls.__name__ == name
+
+
+def test_types_are_shipped() -> None:
+    assert (Path(dem.__file__).parent / "py.typed").is_file()
