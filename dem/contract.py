@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,28 @@ from dem.stats import Stats
 Array = np.ndarray
 Params = Any  # a frozen dataclass of arrays (or a tuple of such): θ
 Prepared = Any  # whatever a model wants computed from θ once per task
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A bounded number of rows that stand for the data, in lexicographic order.
+
+    The order makes a start depend on which rows there are and not on how they are arranged.
+
+    rows : (m, D) float64.
+    weights : (m,) float64, positive.
+    complete : whether these are all the rows of the data.
+    """
+
+    rows: Array
+    weights: Array
+    complete: bool
+
+    @classmethod
+    def of(cls, rows: Array, weights: Array, complete: bool) -> Sample:
+        """The sample of these rows in any order."""
+        order = np.lexsort(rows.T[::-1])
+        return cls(rows[order], weights[order], complete)
 
 
 class Posterior(Protocol):
@@ -96,7 +119,13 @@ class Family(Protocol):
         """Σ over rows and k of r log p(v | k; θ), in nats."""
         ...
 
-    def n_parameters(self, params: Params) -> int: ...
+    def collapsed(self, params: Params) -> Array:
+        """Which components (K,) stand at the edge of what is allowed, on too few rows."""
+        ...
+
+    def n_parameters(self, params: Params) -> int:
+        """The number of free parameters of all components."""
+        ...
 
     def sample(self, params: Params, counts: Array, rng: np.random.Generator) -> Array:
         """counts[k] rows of each component, stacked in the order of k, (Σ counts, D)."""
@@ -133,11 +162,3 @@ class Schedule(Protocol):
     def merge(self, memory: Any, groups: tuple[int, ...], fresh: Any) -> tuple[Any, Stats]:
         """New memory, and the statistics that the M-step is to see, from the fresh ones."""
         ...
-
-
-class Sample(Protocol):
-    """A bounded number of rows that stand for the data."""
-
-    rows: Array  # (m, D) float64
-    weights: Array  # (m,) float64, positive
-    complete: bool  # whether these are all the rows

@@ -2,7 +2,7 @@
 
 
 class DataError(ValueError):
-    """The data cannot be used as it is: wrong shape, a value that is not finite, a missing chunk."""
+    """The data cannot be used as they are: their shape, a value, a chunk that is missing."""
 
 
 class DegenerateComponentWarning(UserWarning):

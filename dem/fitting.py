@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dem.contract import Model, Params, Posterior, Schedule
+from dem.contract import Model, Params, Posterior, Sample, Schedule
 from dem.em import EStep, Step, em
 from dem.engine.hosts import Engine, check_memory, choose
 from dem.engine.manifest import Manifest, open_data
@@ -23,7 +23,7 @@ from dem.passes import Draw, Expectation, Pass
 from dem.posteriors import Exact
 from dem.report.progress import Observer, Silent
 from dem.schedules import FullBatch
-from dem.starts import FromModel, Sample, Start
+from dem.starts import FromModel, Start
 from dem.stats import leaves
 
 SAMPLE_ROWS = 2**16
@@ -105,9 +105,9 @@ class Run:
         held = int(np.diff(manifest.boundaries)[every].sum())
         drawn = self.total(Draw(min(wanted / max(held, 1), 1.0), seed), every.tolist())
         if not len(drawn.rows):
-            raise DataError("No row of the data has a positive weight: all sample weights are zero.")
+            raise DataError("All sample weights are zero: no row of the data counts.")
         complete = held == n and wanted >= held
-        return Sample.of(drawn, complete)
+        return Sample.of(drawn.rows, drawn.weights, complete)
 
     def first(self, start: Start, sample: Sample, seed: int) -> Params:
         """The parameters that a start comes to; it is run like the loop."""

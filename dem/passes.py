@@ -123,7 +123,8 @@ class Reservoir:
     limit: int
 
     def __add__(self, other: Reservoir) -> Reservoir:
-        keys, rows = np.concatenate([self.keys, other.keys]), np.concatenate([self.rows, other.rows])
+        keys = np.concatenate([self.keys, other.keys])
+        rows = np.concatenate([self.rows, other.rows])
         best = np.argsort(-keys, kind="stable")[: self.limit]
         return Reservoir(keys[best], rows[best], self.limit)
 

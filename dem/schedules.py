@@ -15,7 +15,9 @@ class FullBatch:
     def choose(self, turn: int, n_groups: int) -> tuple[int, ...]:
         return tuple(range(n_groups))
 
-    def merge(self, memory: Any, groups: tuple[int, ...], fresh: tuple[Stats, ...]):
+    def merge(
+        self, memory: Any, groups: tuple[int, ...], fresh: tuple[Stats, ...]
+    ) -> tuple[None, Stats]:
         total = fresh[0]
         for stats in fresh[1:]:
             total = total + stats

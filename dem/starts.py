@@ -13,33 +13,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dem.contract import Model, Params
+from dem.contract import Model, Params, Sample
 from dem.families.frame import Frame
 from dem.kernels.seeding import draw, lloyd, plus_plus
 from dem.models.mixture import Mixture
-from dem.passes import Assign, Pass, Reservoir, Rows, Shares, Spread
+from dem.passes import Assign, Pass, Reservoir, Shares, Spread
 
 Array = np.ndarray
 Steps = Generator[Pass, Any, Params]
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """Rows (m, D) float64 with positive weights (m,), in lexicographic order.
-
-    The order makes a start depend on which rows there are and not on how they are arranged.
-
-    complete : whether these are all the rows of the data.
-    """
-
-    rows: Array
-    weights: Array
-    complete: bool
-
-    @classmethod
-    def of(cls, drawn: Rows, complete: bool) -> Sample:
-        order = np.lexsort(drawn.rows.T[::-1])
-        return cls(drawn.rows[order], drawn.weights[order], complete)
+NO_PASS: tuple[Pass, ...] = ()
 
 
 class Start(Protocol):
@@ -59,8 +41,8 @@ class Given:
     params: Params
 
     def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
+        yield from NO_PASS
         return self.params
-        yield
 
 
 @dataclass(frozen=True)
@@ -68,8 +50,8 @@ class FromModel:
     """Whatever the model's own `start` makes of the sample."""
 
     def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
+        yield from NO_PASS
         return model.start(sample, _rng(seed))
-        yield
 
 
 @dataclass(frozen=True)
@@ -77,9 +59,9 @@ class RandomResponsibilities:
     """Every row of the sample belongs to all components by random shares: a very blurred start."""
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        yield from NO_PASS
         r = _rng(seed).random((model.k, len(sample.rows)))
         return model.start_from(sample, r / r.sum(axis=0))
-        yield
 
 
 @dataclass(frozen=True)
@@ -87,13 +69,13 @@ class RandomRows:
     """k different rows of the sample for centres."""
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        yield from NO_PASS
         rows = Frame.of(sample.rows, sample.weights).inward(sample.rows)
         rng, mass, chosen = _rng(seed), sample.weights.copy(), []
         for _ in range(model.k):
             chosen.append(int(draw(mass, rng, 1)[0]))
             mass[chosen[-1]] = 0.0
         return model.start_around(sample, rows, rows[chosen])
-        yield
 
 
 @dataclass(frozen=True)
@@ -103,10 +85,10 @@ class Centres:
     centres: Any
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        yield from NO_PASS
         frame = Frame.of(sample.rows, sample.weights)
         centres = frame.inward(np.asarray(self.centres, float))
         return model.start_around(sample, frame.inward(sample.rows), centres)
-        yield
 
 
 @dataclass(frozen=True)
@@ -116,12 +98,12 @@ class KMeansPlusPlus:
     lloyd: bool = False
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        yield from NO_PASS
         rows = Frame.of(sample.rows, sample.weights).inward(sample.rows)
         centres = plus_plus(rows, sample.weights, model.k, _rng(seed))
         if self.lloyd:
             centres = lloyd(rows, sample.weights, centres)
         return model.start_around(sample, rows, centres)
-        yield
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Cluster:
         for worker, mine in sorted(by_worker.items()):
             pieces = RANGES_PER_THREAD * threads.get(worker, 1)
             ranges += task.pick(self.manifest, group, mine, pieces)
-        return [replace(part, reader=None, weights=None) for part in ranges]
+        return [replace(part, reader=InMemory({}), weights=None) for part in ranges]
 
     def _place(self) -> None:
         """See to it that data which do not live on disk live on the workers."""
@@ -139,9 +139,7 @@ def _refs(placed: Futures, part: task.Range) -> List | None:
     return List(*[TaskRef(placed[i].key) for i in part.blocks]) if placed else None
 
 
-def _run(
-    work: Pass, part: task.Range, rows: list | None, weights: list | None
-) -> reduce.Partial:
+def _run(work: Pass, part: task.Range, rows: list | None, weights: list | None) -> reduce.Partial:
     """A range task on a worker; `rows` and `weights` are blocks that live there."""
     if rows is not None:
         part = replace(part, reader=InMemory(dict(zip(part.blocks, rows, strict=True))))

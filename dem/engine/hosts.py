@@ -25,7 +25,9 @@ def active_client() -> Any:
 
 
 def choose(
-    manifest: Manifest, on_blocks: Callable[[int, int], Any] | None = None, threads: int | None = None
+    manifest: Manifest,
+    on_blocks: Callable[[int, int], Any] | None = None,
+    threads: int | None = None,
 ) -> Engine:
     """The cluster of the active client if there is one, else threads in this process."""
     client = active_client()
@@ -56,4 +58,3 @@ def check_memory(engine: Engine, stats_bytes: int) -> None:
                 f"{depth} partial sums of {stats_bytes / 2**20:,.1f} MiB. Use smaller chunks "
                 "(8 to 16 MiB are best), fewer threads, or fewer components."
             )
-

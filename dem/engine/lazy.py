@@ -33,7 +33,8 @@ def rowwise(data: Any, function: Function, dtype: Any, width: int | None = None)
     names, offsets = manifest.columns, manifest.boundaries
 
     def block(index: int) -> np.ndarray:
-        return _apply(function, dtype, manifest.reader.read(index), index, int(offsets[index]), names)
+        rows, start = manifest.reader.read(index), int(offsets[index])
+        return _apply(function, dtype, rows, index, start, names)
 
     if not lazy:
         out = np.empty((manifest.n_rows, *(() if width is None else (width,))), dtype)

@@ -66,7 +66,7 @@ class Manifest:
         weights = self.weights.token() if self.weights else "unweighted"
         for text in (*parts, weights):
             digest.update(f"{len(text)}:{text}".encode())
-        digest.update(np.ascontiguousarray(self.boundaries))
+        digest.update(np.ascontiguousarray(self.boundaries).data)
         return digest.hexdigest()
 
 

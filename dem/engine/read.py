@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -15,7 +15,7 @@ Rows = tuple[np.ndarray, np.ndarray | None]
 
 def blocks(
     reader: Reader, weights: Reader | None, which: Sequence[int], prefetch: int = 1
-) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+) -> Generator[tuple[int, np.ndarray, np.ndarray | None], None, None]:
     """Yield (block, rows (n_i, D), weights (n_i,) or None) in the order of `which`.
 
     While a block is in use the next `prefetch` ones are being read, each in a thread of its own,

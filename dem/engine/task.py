@@ -27,13 +27,13 @@ from dem.stats import leaves
 class Range:
     """Some blocks of the data, and where they stand in the tree of the sum they belong to.
 
-    reader, weights : read these blocks at least; no reader where the rows come with the task.
+    reader, weights : read these blocks at least.
     blocks, leaves, starts : of each block its number, its leaf, and the row at which it starts.
     n_leaves : of the whole tree.
     columns : names for error messages.
     """
 
-    reader: Reader | None
+    reader: Reader
     weights: Reader | None
     blocks: Sequence[int]
     leaves: Sequence[int]
@@ -43,7 +43,7 @@ class Range:
 
     def detached(self) -> Range:
         """With readers of just these blocks, ready to be sent away."""
-        reader = self.reader.take(self.blocks) if self.reader else None
+        reader = self.reader.take(self.blocks)
         weights = self.weights.take(self.blocks) if self.weights else None
         return replace(self, reader=reader, weights=weights)
 
@@ -57,9 +57,17 @@ def pick(
     for a, b in pairwise(edges):
         blocks = tuple(group[leaf] for leaf in chosen[a:b])
         starts = tuple(int(manifest.boundaries[i]) for i in blocks)
-        readers = manifest.reader, manifest.weights
-        where = blocks, tuple(chosen[a:b]), starts, len(group)
-        ranges.append(Range(*readers, *where, manifest.columns))
+        ranges.append(
+            Range(
+                manifest.reader,
+                manifest.weights,
+                blocks=blocks,
+                leaves=tuple(chosen[a:b]),
+                starts=starts,
+                n_leaves=len(group),
+                columns=manifest.columns,
+            )
+        )
     return ranges
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,41 +10,16 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from dem.engine.lazy import rowwise
-from dem.estimators import inputs
+from dem.estimators import given, inputs, stored
 from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
-from dem.families.frame import Frame
-from dem.families.gaussian import GaussianParams
-from dem.fitting import Fit, Record, fit, total
-from dem.models.mixture import Mixture, MixtureParams
+from dem.fitting import Fit, fit, total
+from dem.models.mixture import Mixture
 from dem.passes import LogLikelihood
-from dem.starts import Centres, Given, Sample, Start, Steps
-from dem.storable import JSON, Value, storable
+from dem.starts import Given
+from dem.storable import storable
 
 Array = np.ndarray
 COVARIANCES = {"full": Full(), "tied": Tied(), "diag": Diagonal(), "spherical": Spherical()}
-
-
-@dataclass(frozen=True, eq=False)
-class PartlyGiven:
-    """Another start, with the weights, means or precisions that the user has given."""
-
-    start: Start
-    weights: Array | None
-    means: Array | None
-    precisions: Array | None
-
-    def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
-        start = self.start if self.means is None else Centres(self.means)
-        params: MixtureParams = yield from start(model, sample, seed)
-        family: Any = model.family
-        means, covariances, _ = family.public(params.components)
-        if self.means is not None:
-            means = self.means
-        if self.precisions is not None:
-            form = family.covariance
-            covariances = form.public(form.inverse(form.private(self.precisions)))
-        weights = params.weights if self.weights is None else self.weights
-        return MixtureParams(weights, family.params(means, covariances, params.components.frame))
 
 
 @storable("GaussianMixture")
@@ -136,7 +110,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         fitted = fit(
             model,
             manifest,
-            start=Given(self._params) if again else self._start(manifest.n_columns),
+            start=Given(self._params) if again else given.start_of(self, model, manifest.n_columns),
             schedule=inputs.resolve("schedule", self.schedule, inputs.SCHEDULES),
             posterior=inputs.resolve("posterior", self.posterior, inputs.POSTERIORS),
             max_iter=self.max_iter,
@@ -201,7 +175,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
         check_is_fitted(self)
         theirs = Theirs(
-            len(self.weights_), covariance_type=self._fitted_model.family.covariance.name,
+            len(self.weights_), covariance_type=self._family.covariance.name,
             tol=self.tol, reg_covar=self.reg_covar, max_iter=self.max_iter,
         )  # fmt: skip
         for name in (
@@ -213,52 +187,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):
                 setattr(theirs, name, getattr(self, name))
         return theirs
 
-    def to_store(self) -> tuple[Mapping[str, Value], Mapping[str, JSON]]:
+    def to_store(self) -> stored.Parts:
         """Arrays in the frame of the fit, and the rest as JSON; see `dem.save`."""
         check_is_fitted(self)
-        c, history = self._params.components, self.history_
-        arrays: dict[str, Value] = {
-            "weights": self._params.weights,
-            "means": c.means, "covariances": c.covariances, "roots": c.roots,
-            "origin": c.frame.origin, "scale": c.frame.scale,
-            "history": np.array([(r.turn, r.bound_e, r.bound, r.seconds) for r in history])
-            .reshape(-1, 4),
-        }  # fmt: skip
-        names = getattr(self, "feature_names_in_", None)
-        attributes: dict[str, JSON] = {
-            "covariance_type": self._fitted_model.family.covariance.name,
-            "tol": float(self.tol), "reg_covar": float(self.reg_covar),
-            "max_iter": int(self.max_iter), "converged": bool(self.converged_),
-            "n_passes": float(self.n_passes_),
-            "feature_names": None if names is None else [str(name) for name in names],
-        }  # fmt: skip
-        return arrays, attributes
+        return stored.parts_of(self)
 
     @classmethod
     def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
         """The estimator that `to_store` described; ValueError if the parts do not fit together."""
-        k, d = arrays["means"].shape
-        self = cls(
-            k, covariance_type=attributes["covariance_type"], tol=attributes["tol"],
-            reg_covar=attributes["reg_covar"], max_iter=attributes["max_iter"],
-        )  # fmt: skip
+        self = cls(**stored.arguments(arrays, attributes))
         model = self._model()
-        form: Any = model.family.covariance
-        shape = form.private(form.public(form.cross(np.zeros((k, d)), np.zeros((k, d))))).shape
-        dense = {"full": (k, d, d), "tied": (d, d)}.get(form.name, shape)
-        for name, expected in (
-            ("weights", (k,)), ("covariances", dense), ("roots", dense),
-            ("origin", (d,)), ("scale", (d,)), ("history", (len(arrays["history"]), 4)),
-        ):  # fmt: skip
-            if arrays[name].shape != expected:
-                raise ValueError(f"{name} has shape {arrays[name].shape}, not {expected}")
-        frame = Frame(arrays["origin"], arrays["scale"])
-        parts = (arrays[name] for name in ("means", "covariances", "roots"))
-        params = MixtureParams(arrays["weights"], GaussianParams(*parts, frame))
-        records = tuple(Record(int(t), float(e), float(m), float(s)) for t, e, m, s in arrays["history"])
-        converged, passes = bool(attributes["converged"]), float(attributes["n_passes"])
-        self._keep(model, Fit(model, params, records, converged, False, passes))
-        self.n_features_in_ = d
+        self._keep(model, stored.fit_of(model, arrays, attributes))
+        self.n_features_in_ = arrays["means"].shape[1]
         if attributes["feature_names"] is not None:
             self.feature_names_in_ = np.array(attributes["feature_names"], dtype=object)
         return self
@@ -273,29 +213,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         form = inputs.resolve("covariance_type", self.covariance_type, COVARIANCES)
         return Mixture(self.n_components, Gaussian(form, float(self.reg_covar)))
 
-    def _start(self, n_columns: int) -> Start:
-        """The start that the arguments describe, after checking what is given of it."""
-        start = inputs.resolve("init_params", self.init_params, inputs.STARTS)
-        given = (self.weights_init, self.means_init, self.precisions_init)
-        if all(part is None for part in given):
-            return start
-        k, form = self.n_components, inputs.resolve("", self.covariance_type, COVARIANCES)
-        shapes = {"full": (k, n_columns, n_columns), "tied": (n_columns, n_columns),
-                  "diag": (k, n_columns), "spherical": (k,)}  # fmt: skip
-        weights = inputs.check_array_of("weights_init", self.weights_init, (k,))
-        means = inputs.check_array_of("means_init", self.means_init, (k, n_columns))
-        precisions = inputs.check_array_of("precisions_init", self.precisions_init, shapes[form.name])
-        if weights is not None and ((weights < 0).any() or abs(weights.sum() - 1) > 1e-6):
-            raise ValueError("weights_init must be non-negative and sum to 1.")
-        if precisions is not None:
-            inputs.check_positive("precisions_init", precisions, form.name in ("full", "tied"))
-        return PartlyGiven(start, weights, means, precisions)
-
     def _keep(self, model: Mixture, fitted: Fit) -> None:
         """Set the attributes of a fit."""
         self._fitted_model, self._params = model, fitted.params
-        family: Any = model.family
-        form = family.covariance
+        family, form = self._family, self._family.covariance
         self.weights_ = fitted.params.weights
         self.means_, self.covariances_, roots = family.public(fitted.params.components)
         self.precisions_cholesky_ = roots
@@ -305,6 +226,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.lower_bound_ = fitted.lower_bound
         self.lower_bounds_ = [record.bound_e for record in fitted.history]
         self.history_, self.n_passes_ = fitted.history, fitted.n_passes
+
+    @property
+    def _family(self) -> Gaussian:
+        family = self._fitted_model.family
+        assert isinstance(family, Gaussian)
+        return family
 
     def _prepared(self) -> tuple[Mixture, Any]:
         check_is_fitted(self)

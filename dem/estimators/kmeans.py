@@ -15,6 +15,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from dem.contract import Sample
 from dem.engine.lazy import rowwise
 from dem.engine.manifest import Manifest
 from dem.estimators import inputs
@@ -25,7 +26,7 @@ from dem.kernels.seeding import nearest, squared_distances
 from dem.models.mixture import Mixture, MixtureParams
 from dem.passes import Assign
 from dem.posteriors import Hard
-from dem.starts import Centres, Sample, Start, Steps
+from dem.starts import Centres, Start, Steps
 from dem.storable import JSON, Value, storable
 from dem.wrap import Frozen
 
@@ -154,7 +155,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def to_store(self) -> tuple[Mapping[str, Value], Mapping[str, JSON]]:
         """Centres in the frame of the fit, and the rest as JSON; see `dem.save`."""
         check_is_fitted(self)
-        arrays = {"centres": self._centres, "origin": self._frame.origin, "scale": self._frame.scale}
+        arrays = {
+            "centres": self._centres,
+            "origin": self._frame.origin,
+            "scale": self._frame.scale,
+        }
         names = getattr(self, "feature_names_in_", None)
         return arrays, {
             "inertia": self.inertia_,

@@ -86,7 +86,9 @@ class Gaussian:
         r = responsibilities * sample.weights
         z = frame.inward(sample.rows).T
         means = (r @ z.T) / r.sum(axis=1, keepdims=True)
-        seconds = [self.covariance.outer(z - mean[:, None], rk) for mean, rk in zip(means, r)]
+        seconds = [
+            self.covariance.outer(z - mean[:, None], rk) for mean, rk in zip(means, r, strict=True)
+        ]
         second = np.sum(seconds, axis=0) if self.covariance.pooled else np.stack(seconds)
         sums = Moments(r.sum(axis=1), np.zeros((k, d)), second, means, self.covariance)
         return self.maximise(blank, sums)
@@ -116,7 +118,7 @@ class Gaussian:
         return GaussianTiles(prepared, rows, weights)
 
     def maximise(self, params: GaussianParams, sums: Moments) -> GaussianParams:
-        form, frame, (k, d) = self.covariance, params.frame, sums.first.shape
+        form, frame, d = self.covariance, params.frame, sums.first.shape[1]
         alive = sums.weight > STARVED * sums.weight.sum()
         weight = np.where(alive, sums.weight, 1.0)
         offsets = sums.first / weight[:, None]
@@ -148,7 +150,7 @@ class Gaussian:
         return k * d + self.covariance.n_parameters(k, d)
 
     def sample(self, params: GaussianParams, counts: Array, rng: np.random.Generator) -> Array:
-        form, (k, d) = self.covariance, params.means.shape
+        form, d = self.covariance, params.means.shape[1]
         dense = params.roots.ndim != 2 or form.pooled
         parts = []
         for j, n in enumerate(counts):

@@ -38,8 +38,9 @@ class Moments(Vector):
         if not shift.any():
             return self
         moved = self.weight[:, None] * shift
-        second = self.second + 2 * self.form.cross(self.first, shift) + self.form.cross(moved, shift)
-        return replace(self, first=self.first + moved, second=second, centre=centre)
+        mixed = 2 * self.form.cross(self.first, shift) + self.form.cross(moved, shift)
+        first, second = self.first + moved, self.second + mixed
+        return replace(self, first=first, second=second, centre=centre)
 
     def __add__(self, other: Moments) -> Moments:
         other = other.about(self.centre)

@@ -29,7 +29,7 @@ class GaussianTiles:
         (k, p), d = prepared.eta.shape, rows.shape[1]
         self._total = np.zeros((k, p))
         self._product = np.empty((k, p))
-        self._tight = np.flatnonzero(prepared.tight)
+        self._tight = np.flatnonzero(prepared.tight).tolist()
         self._tight_first = np.zeros((k, d))
         self._second = np.zeros_like(prepared.form.cross(self._tight_first, self._tight_first))
 

@@ -71,6 +71,8 @@ def lloyd(rows: Array, weights: Array, centres: Array, max_iter: int = 100) -> A
             break
         before = index
         mass = np.bincount(index, weights, len(centres))
-        sums = np.stack([np.bincount(index, weights * column, len(centres)) for column in rows.T], 1)
-        centres = np.where(mass[:, None] > 0, sums / np.maximum(mass, 1e-300)[:, None], centres)
+        columns = [np.bincount(index, weights * column, len(centres)) for column in rows.T]
+        centres = np.where(
+            mass[:, None] > 0, np.stack(columns, 1) / np.maximum(mass, 1e-300)[:, None], centres
+        )
     return centres

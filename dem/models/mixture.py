@@ -9,8 +9,8 @@ import numpy as np
 
 from dem.contract import Family, Params, Posterior, Sample
 from dem.families.frame import Frame
-from dem.kernels.logspace import log_sum_exp
 from dem.families.gaussian import STARVED
+from dem.kernels.logspace import log_sum_exp
 from dem.kernels.seeding import nearest, plus_plus
 from dem.stats import Stats
 

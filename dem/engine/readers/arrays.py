@@ -7,6 +7,7 @@ import mmap
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -40,7 +41,7 @@ class InMemory:
         step = 1 + total // HASHED_BYTES
         digest = hashlib.blake2b(digest_size=16)
         for part in self.parts.values():
-            digest.update(np.ascontiguousarray(part[::step]))
+            digest.update(np.ascontiguousarray(part[::step]).data)
         return digest.hexdigest()
 
 
@@ -64,12 +65,10 @@ class ArraySource:
         return regular(self.shape[0], min(max(rows, 4096), 262_144))
 
     def reader(self, boundaries: np.ndarray) -> InMemory:
-        rows = np.asarray(self.array, dtype=self.dtype).view(np.ndarray)
-        rows = rows.view()
+        rows = np.asarray(self.array, dtype=self.dtype).view(np.ndarray)  # not of a subclass
         rows.flags.writeable = False
-        offsets = boundaries.tolist()
-        spans = zip(offsets[:-1], offsets[1:], strict=True)
-        return InMemory({i: rows[start:stop] for i, (start, stop) in enumerate(spans)})
+        spans = enumerate(pairwise(boundaries.tolist()))
+        return InMemory({block: rows[start:stop] for block, (start, stop) in spans})
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +114,7 @@ class FileRows:
         digest = hashlib.blake2b(digest_size=16)
         first, last = self.spans.first, self.spans.first + len(self.spans.offsets) - 2
         for block in {first: None, last: None}:
-            digest.update(np.ascontiguousarray(self.read(block)))
+            digest.update(np.ascontiguousarray(self.read(block)).data)
         return digest.hexdigest()
 
 
@@ -155,7 +154,7 @@ def open_binary(path: str) -> BinaryIO:
 
 
 def _fill(file: BinaryIO, rows: np.ndarray, where: str) -> None:
-    view = memoryview(rows).cast("B")
+    view = memoryview(rows.data).cast("B")
     done = 0
     while done < len(view):
         n = file.readinto(view[done:])  # type: ignore[attr-defined]
