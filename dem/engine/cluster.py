@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 from typing import Any, Self
@@ -19,7 +20,8 @@ from distributed.client import FutureCancelledError
 
 from dem.engine import reduce, task
 from dem.engine.manifest import Manifest, Reader
-from dem.engine.readers.arrays import InMemory
+from dem.engine.readers.base import Spans
+from dem.engine.readers.lazy import FutureRows
 from dem.passes import Pass
 from dem.stats import leaves
 
@@ -27,15 +29,14 @@ RANGES_PER_THREAD = 3
 FAN_IN = 16
 LITERAL_BYTES = 64 * 2**10
 RETRIES = 3
-Futures = dict[int, Future]
 
 
 class Cluster:
     """Runs passes over the data on the workers of a client's cluster.
 
-    Data on disk are read by the workers, which must see the same paths. Persisted Dask arrays
-    stay where they are. Arrays in this process are sent to the workers once, in blocks, and sent
-    again if a worker dies with them.
+    Data on disk are read by the workers, which must see the same paths. What rests on persisted
+    Dask arrays is worked on where those are. Arrays in this process are sent to the workers once,
+    in blocks, and sent again if a worker dies with them.
 
     on_blocks : called with (blocks done, blocks in all) when a pass is complete.
     """
@@ -50,15 +51,18 @@ class Cluster:
         self._on_blocks = on_blocks
         self._name = f"dem-{uuid4().hex[:12]}"
         self._turns = count()
-        self._rows: Futures = {}
-        self._weights: Futures = {}
+        self._span = ExitStack()
+        self._placed = manifest  # as the workers are to read it
+        self._homes: dict[int, Future] = {}  # of each block one Future that it rests on, if any
 
     def __enter__(self) -> Self:
         self._place()
+        self._span.enter_context(span("dem"))  # one for all passes: the scheduler keeps each
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._rows, self._weights = {}, {}  # the workers may forget them
+        self._span.close()
+        self._placed, self._homes = self.manifest, {}  # the workers may forget what they were sent
 
     @property
     def threads(self) -> int:
@@ -78,9 +82,9 @@ class Cluster:
                 totals = self._sweep(work, groups)
                 break
             except FutureCancelledError:
-                if attempt == RETRIES or not self.manifest.reader.in_memory:
+                if attempt == RETRIES or not any(r and r.in_memory for r in self._readers()):
                     raise
-                self._place()  # a worker died with rows that only this process can replace
+                self._place()  # a worker died with blocks that only this process can replace
         if self._on_blocks:
             done = sum(map(len, groups))
             self._on_blocks(done, done)
@@ -98,54 +102,64 @@ class Cluster:
             keys = []
             for j, part in enumerate(self._ranges(group)):
                 keys.append((f"{name}-estep", g, j))
-                rows, weights = (_refs(placed, part) for placed in (self._rows, self._weights))
+                rows, weights = _refs(part.reader), _refs(part.weights)
                 graph[keys[-1]] = Task(keys[-1], _run, shipped, part, rows, weights)
             roots.append(_combine(graph, f"{name}-sum-{g}", keys, len(group)))
-        with span("dem"):
-            return tuple(self.client.get(graph, roots))
+        return tuple(self.client.get(graph, roots))
 
     def _ranges(self, group: Sequence[int]) -> list[task.Range]:
         """Contiguous ranges; or, of data that live on workers, the blocks of one worker each."""
-        if not self._rows:
-            ranges = task.split(self.manifest, group, RANGES_PER_THREAD * self.threads)
+        if not self._homes:
+            ranges = task.split(self._placed, group, RANGES_PER_THREAD * self.threads)
             return [part.detached() for part in ranges]
-        holders = self.client.who_has(list(self._rows.values()))
+        holders = self.client.who_has(list(self._homes.values()))
         by_worker = defaultdict(list)
         for leaf, block in enumerate(group):
-            by_worker[min(holders.get(self._rows[block].key, ()), default="")].append(leaf)
+            home = self._homes.get(block)
+            by_worker[min(holders.get(home.key, ()) if home else (), default="")].append(leaf)
         threads = self.client.nthreads()
         ranges = []
         for worker, mine in sorted(by_worker.items()):
             pieces = RANGES_PER_THREAD * threads.get(worker, 1)
-            ranges += task.pick(self.manifest, group, mine, pieces)
-        return [replace(part, reader=InMemory({}), weights=None) for part in ranges]
+            ranges += task.pick(self._placed, group, mine, pieces)
+        return [part.detached() for part in ranges]
+
+    def _readers(self) -> tuple[Reader | None, ...]:
+        return self.manifest.reader, self.manifest.weights
 
     def _place(self) -> None:
-        """See to it that data which do not live on disk live on the workers."""
-        self._rows = self._placed(self.manifest.reader)
-        self._weights = self._placed(self.manifest.weights) if self.manifest.weights else {}
+        """Send the workers what lives in this process; find a Future that each block rests on."""
+        reader, weights = (r and self._sent(r) for r in self._readers())
+        assert reader is not None
+        self._placed = replace(self.manifest, reader=reader, weights=weights)
+        self._homes = {}
+        if _futures(reader):
+            for block in range(self.manifest.n_blocks):
+                if futures := _futures(reader.take([block])):
+                    self._homes[block] = futures[0]
 
-    def _placed(self, reader: Reader) -> Futures:
-        blocks = range(self.manifest.n_blocks)
-        if futures := getattr(reader, "futures", None):
-            return dict(zip(blocks, futures, strict=True))
+    def _sent(self, reader: Reader) -> Reader:
         if not reader.in_memory:
-            return {}
-        parts = [reader.read(i) for i in blocks]
-        return dict(zip(blocks, self.client.scatter(parts, hash=False), strict=True))
+            return reader
+        parts = [reader.read(block) for block in range(self.manifest.n_blocks)]
+        futures = dict(enumerate(self.client.scatter(parts, hash=False)))
+        spans, first = Spans(self.manifest.boundaries), parts[0]
+        return FutureRows(futures, spans, first.shape[1:], first.dtype)
 
 
-def _refs(placed: Futures, part: task.Range) -> List | None:
-    return List(*[TaskRef(placed[i].key) for i in part.blocks]) if placed else None
+def _futures(reader: Reader | None) -> tuple[Any, ...]:
+    """The Futures that a reader rests on."""
+    return getattr(reader, "futures", ())
+
+
+def _refs(reader: Reader | None) -> List | None:
+    futures = _futures(reader)
+    return List(*[TaskRef(future.key) for future in futures]) if futures else None
 
 
 def _run(work: Pass, part: task.Range, rows: list | None, weights: list | None) -> reduce.Partial:
-    """A range task on a worker; `rows` and `weights` are blocks that live there."""
-    if rows is not None:
-        part = replace(part, reader=InMemory(dict(zip(part.blocks, rows, strict=True))))
-    if weights is not None:
-        part = replace(part, weights=InMemory(dict(zip(part.blocks, weights, strict=True))))
-    return task.run(work, part)
+    """A range task on a worker; `rows`, `weights`: results of the Futures that it rests on."""
+    return task.run(work, part.resolved(rows, weights))
 
 
 def _combine(graph: dict[Any, Any], name: str, keys: list[Any], n_leaves: int) -> Any:

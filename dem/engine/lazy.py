@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
 from typing import Any
 
 import dask.array as da
@@ -11,50 +12,47 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 from dem.engine.blas import one_blas_thread
-from dem.engine.manifest import open_data
-from dem.engine.readers.base import is_a
+from dem.engine.manifest import Manifest, cut
+from dem.engine.readers.base import Source, is_a
+from dem.engine.readers.dasks import DaskSource, stored_array
 from dem.engine.task import not_finite
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-def rowwise(data: Any, function: Function, dtype: Any, width: int | None = None) -> Any:
+def rowwise(
+    data: Any, source: Source, function: Function, dtype: Any, width: int | None = None
+) -> Any:
     """function(rows (n, D)) → (n,) or (n, width), applied to every block of the data.
 
-    The function gives NaN for a row with a value that is not finite; dtype is what the result is
-    cast to once that has been looked for.
+    data : what the user gave, source : what `open_source` made of it.
+    function : gives NaN for a row with a value that is not finite.
+    dtype : what the result is cast to once that has been looked for.
 
     Arrays in memory give an array, at once. Dask arrays and dataframes give a lazy Dask array
     with the same chunks of rows, and so do paths and Zarr arrays, with the blocks of their
     manifest. Raises `DataError`, when computed, where a value is not finite.
     """
-    manifest = open_data(data)
-    lazy = isinstance(data, str) or hasattr(data, "__fspath__") or _is_lazy(data)
-    names, offsets = manifest.columns, manifest.boundaries
+    if isinstance(source, DaskSource) and stored_array(source.array) is None:
+        return _over_chunks(source.array, source.columns, function, dtype, width)
+    manifest = cut(source)
+    if isinstance(data, (str, PathLike)) or _is_lazy(data):
+        return _over_chunks(_as_dask(manifest), source.columns, function, dtype, width)
+    out = np.empty((manifest.n_rows, *(() if width is None else (width,))), dtype)
 
-    def block(index: int) -> np.ndarray:
-        rows, start = manifest.reader.read(index), int(offsets[index])
-        return _apply(function, dtype, rows, index, start, names)
+    def fill(block: int) -> None:
+        rows = manifest.rows_of(block)
+        read = manifest.reader.read(block)
+        out[rows] = _apply(function, dtype, read, block, rows.start, manifest.columns)
 
-    if not lazy:
-        out = np.empty((manifest.n_rows, *(() if width is None else (width,))), dtype)
-
-        def fill(index: int) -> None:
-            out[manifest.rows_of(index)] = block(index)
-
-        with ThreadPoolExecutor(CPU_COUNT) as pool:
-            list(pool.map(fill, range(manifest.n_blocks)))
-        return out
-    if is_a(data, "dask.array", "Array") and data.numblocks[1] == 1:
-        return _over_chunks(data, function, dtype, width)
-    rows = _as_dask(manifest)
-    return _over_chunks(rows, function, dtype, width)
+    with ThreadPoolExecutor(CPU_COUNT) as pool:
+        list(pool.map(fill, range(manifest.n_blocks)))
+    return out
 
 
 def _is_lazy(data: Any) -> bool:
     return (
         is_a(data, "dask.array", "Array")
-        or is_a(data, "dask.dataframe", "DataFrame")
         or is_a(data, "zarr", "Array")
         or (is_a(data, "xarray", "DataArray") and not isinstance(data.data, np.ndarray))
     )
@@ -75,18 +73,24 @@ def _apply(
     return result.astype(dtype, copy=False)
 
 
-def _over_chunks(rows: da.Array, function: Function, dtype: Any, width: int | None) -> da.Array:
+def _over_chunks(
+    rows: da.Array,
+    names: tuple[str, ...] | None,
+    function: Function,
+    dtype: Any,
+    width: int | None,
+) -> da.Array:
     def chunk(part: np.ndarray, block_info: Any = None) -> np.ndarray:
         info = block_info[0]
         index, start = info["chunk-location"][0], info["array-location"][0][0]
-        return _apply(function, dtype, np.asarray(part), index, start, None)
+        return _apply(function, dtype, np.asarray(part), index, start, names)
 
     shape = {"drop_axis": 1} if width is None else {"chunks": (rows.chunks[0], (width,))}
     meta = np.empty((0,) * (1 if width is None else 2), dtype)
     return rows.map_blocks(chunk, dtype=dtype, meta=meta, **shape)
 
 
-def _as_dask(manifest: Any) -> da.Array:
+def _as_dask(manifest: Manifest) -> da.Array:
     """A lazy Dask array over the blocks of a manifest."""
     from dask import delayed
 

@@ -18,7 +18,7 @@ from dem.engine.readers.base import Reader, Source, is_a
 from dem.engine.readers.weights import open_weights
 from dem.errors import DataError
 
-__all__ = ["Manifest", "Reader", "open_data"]
+__all__ = ["Manifest", "Reader", "cut", "open_data", "open_source"]
 
 BLOCK_BYTES = 8 * 2**20
 
@@ -82,8 +82,18 @@ def open_data(data: Any, *, weights: Any = None, block_bytes: int = BLOCK_BYTES)
     Raises `DataError` for data that cannot be used, FileNotFoundError for a path that does not
     exist, TypeError for a kind of object that is not supported.
     """
+    return cut(open_source(data), weights=weights, block_bytes=block_bytes)
+
+
+def open_source(data: Any) -> Source:
+    """What `open_data` does before it cuts the data into blocks, with the same errors."""
     source = find(data)
     _check(source)
+    return source
+
+
+def cut(source: Source, *, weights: Any = None, block_bytes: int = BLOCK_BYTES) -> Manifest:
+    """The blocks of a source; the rest of `open_data`."""
     boundaries = source.boundaries(block_bytes)
     return Manifest(
         reader=source.reader(boundaries),

@@ -11,6 +11,7 @@ import numpy as np
 from dem.engine.readers.base import Reader
 
 Rows = tuple[np.ndarray, np.ndarray | None]
+Numbered = tuple[int, np.ndarray, np.ndarray | None]
 
 
 def blocks(

@@ -47,6 +47,16 @@ class Range:
         weights = self.weights.take(self.blocks) if self.weights else None
         return replace(self, reader=reader, weights=weights)
 
+    def resolved(self, rows: Sequence[Any] | None, weights: Sequence[Any] | None) -> Range:
+        """With the results of the Futures that its readers rest on, None where there are none."""
+        reader: Any = self.reader
+        weighted: Any = self.weights
+        return replace(
+            self,
+            reader=reader if rows is None else reader.resolved(rows),
+            weights=weighted if weights is None else weighted.resolved(weights),
+        )
+
 
 def pick(
     manifest: Manifest, group: Sequence[int], chosen: Sequence[int], pieces: int

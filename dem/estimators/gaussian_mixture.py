@@ -238,7 +238,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         return self._fitted_model, self._fitted_model.prepare(self._params)
 
     def _rowwise(self, X: Any, function: Any, dtype: Any, width: int | None = None) -> Any:
-        return rowwise(inputs.usable(self, X, reset=False), function, dtype, width)
+        return rowwise(X, inputs.usable(self, X, reset=False), function, dtype, width)
 
     def _score(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """(mean log-likelihood per row, number of rows), by one pass."""

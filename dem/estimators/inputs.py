@@ -11,7 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_feature_names, check_is_fitted, validate_data
 
 from dem import starts
-from dem.engine.manifest import Manifest, open_data
+from dem.engine.manifest import Manifest, cut, open_source
+from dem.engine.readers.arrays import open_array
+from dem.engine.readers.base import Source
 from dem.errors import DataError, DegenerateComponentWarning
 from dem.fitting import Fit
 from dem.posteriors import Exact, Hard
@@ -96,24 +98,25 @@ def open_input(estimator: Any, X: Any, sample_weight: Any = None, *, reset: bool
 
     Values are not looked at here: a NaN is found, and named with its place, when it is read.
     """
-    manifest = open_data(usable(estimator, X, reset=reset), weights=sample_weight)
-    if manifest.columns is not None and reset:
-        estimator.feature_names_in_ = np.array(manifest.columns, dtype=object)
-    return manifest
+    return cut(usable(estimator, X, reset=reset), weights=sample_weight)
 
 
-def usable(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """X, turned into an array if it is array-like in memory; its width checked against the fit."""
+def usable(estimator: Any, X: Any, *, reset: bool) -> Source:
+    """The source of X, turned into an array if it is array-like in memory; its width checked."""
     if not _elsewhere(X):
-        minimum = 2 if reset else 1
-        return validate_data(
+        array = validate_data(
             estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False,
-            ensure_min_samples=minimum,
+            ensure_min_samples=2 if reset else 1,
         )  # fmt: skip
-    width = open_data(X).n_columns
+        names = getattr(estimator, "feature_names_in_", None) if hasattr(X, "columns") else None
+        return open_source(array) if names is None else open_array(array, tuple(names))
+    source = open_source(X)
+    width = source.shape[1]
     if reset:
         estimator.n_features_in_ = width
-        if hasattr(estimator, "feature_names_in_"):
+        if source.columns is not None:
+            estimator.feature_names_in_ = np.array(source.columns, dtype=object)
+        elif hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
     else:
         check_is_fitted(estimator)
@@ -124,14 +127,14 @@ def usable(estimator: Any, X: Any, *, reset: bool) -> Any:
                 f"X has {width} features, but {type(estimator).__name__} is expecting "
                 f"{estimator.n_features_in_} features as input."
             )
-    return X
+    return source
 
 
 def _elsewhere(X: Any) -> bool:
     """Whether X is more than an array-like in memory: a path, or an object of a data library."""
     module = type(X).__module__.partition(".")[0]
     return (
-        isinstance(X, (str, Manifest))
+        isinstance(X, str)
         or hasattr(X, "__fspath__")
         or isinstance(X, np.memmap)
         or module in ("dask", "dask_expr", "zarr", "xarray", "pyarrow")

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from dem.contract import Sample
 from dem.engine.lazy import rowwise
 from dem.engine.manifest import Manifest
+from dem.engine.readers.base import Source
 from dem.estimators import inputs
 from dem.families import Gaussian, Spherical
 from dem.families.frame import Frame
@@ -126,13 +127,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def predict(self, X: Any) -> Any:
         """The nearest centre of each row, (n_samples,); lazy on lazy X."""
-        usable, (centres, frame) = self._usable(X), (self._centres, self._frame)
+        source, (centres, frame) = self._usable(X), (self._centres, self._frame)
 
         def label(rows: Array) -> Array:
             index, distance = nearest(rows, centres, frame.origin, frame.scale)
             return index + 0.0 * distance  # NaN for a row that has one
 
-        return rowwise(usable, label, np.int64)
+        return rowwise(X, source, label, np.int64)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Fit, then the nearest centre of each row."""
@@ -140,12 +141,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def transform(self, X: Any) -> Any:
         """Distances to the centres, (n_samples, n_clusters); lazy on lazy X."""
-        usable, (centres, frame) = self._usable(X), (self._centres, self._frame)
+        source, (centres, frame) = self._usable(X), (self._centres, self._frame)
 
         def distances(rows: Array) -> Array:
             return np.sqrt(squared_distances(frame.inward(rows), centres)) * frame.scale[0]
 
-        return rowwise(usable, distances, np.float64, len(centres))
+        return rowwise(X, source, distances, np.float64, len(centres))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the inertia of X, −Σᵢ wᵢ ‖xᵢ − μ₍ₖᵢ₎‖²."""
@@ -193,7 +194,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             return inputs.resolve("init", self.init, words)
         return Centres(inputs.check_array_of("init", self.init, (self.n_clusters, n_columns)))
 
-    def _usable(self, X: Any) -> Any:
+    def _usable(self, X: Any) -> Source:
         check_is_fitted(self)
         return inputs.usable(self, X, reset=False)
 

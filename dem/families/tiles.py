@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dem.families.moments import Moments
-from dem.kernels.normal import load_tile, pack, tile_rows
+from dem.kernels.normal import load_tile, pack, tile_rows, weigh
 
 if TYPE_CHECKING:
     from dem.families.gaussian import GaussianPrepared
@@ -28,7 +28,6 @@ class GaussianTiles:
         self._prepared, self._rows, self._weights = prepared, rows, weights
         (k, p), d = prepared.eta.shape, rows.shape[1]
         self._total = np.zeros((k, p))
-        self._product = np.empty((k, p))
         self._tight = np.flatnonzero(prepared.tight).tolist()
         self._tight_first = np.zeros((k, d))
         self._second = np.zeros_like(prepared.form.cross(self._tight_first, self._tight_first))
@@ -54,8 +53,7 @@ class GaussianTiles:
 
     def add(self, responsibilities: Array) -> None:
         form, x = self._prepared.form, self._x
-        np.matmul(responsibilities, self._features.T, out=self._product)
-        self._total += self._product
+        self._total += weigh(responsibilities, self._features)
         for j in self._tight:
             z, r = x - self._prepared.centre[j, :, None], responsibilities[j]
             self._tight_first[j] += z @ r

@@ -193,7 +193,7 @@ def open_array(array: np.ndarray, columns: tuple[str, ...] | None = None) -> Any
 
 
 def _mapped_file(array: np.ndarray) -> FileSource | None:
-    root = array
+    root: Any = array
     while isinstance(root.base, np.ndarray):
         root = root.base
     if not (isinstance(root, np.memmap) and isinstance(root.base, mmap.mmap)):

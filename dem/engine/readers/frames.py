@@ -11,15 +11,19 @@ from dem.errors import DataError
 
 
 def open_pandas(frame: Any) -> ArraySource:
-    """A pandas DataFrame; missing values of nullable columns become NaN."""
+    """A pandas DataFrame or Series; missing values of nullable columns become NaN."""
+    if frame.ndim == 1:
+        return ArraySource(open_pandas(frame.to_frame()).array[:, 0])
     dtype = common_dtype(frame)
     return ArraySource(values(frame, dtype), names(frame))
 
 
 def open_dask_frame(frame: Any) -> Any:
-    """A Dask dataframe. Its partitions are counted here, which is one pass over the data."""
+    """A Dask dataframe or series. Counting its partitions here is one pass over the data."""
     from dem.engine.readers.dasks import DaskSource
 
+    if frame.ndim == 1:
+        return DaskSource(open_dask_frame(frame.to_frame()).array[:, 0])
     dtype = common_dtype(frame._meta)
     lengths = tuple(int(n) for n in frame.map_partitions(len).compute())
     even = frame.map_partitions(_uniform, dtype, meta=_uniform(frame._meta, dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,16 @@ class CheckedWeights:
 
     def take(self, blocks: Sequence[int]) -> CheckedWeights:
         return CheckedWeights(self.stored.take(blocks), self.spans.take(blocks))
+
+    @property
+    def futures(self) -> tuple[Any, ...]:
+        """As of the reader underneath: empty unless the weights were persisted on a cluster."""
+        return getattr(self.stored, "futures", ())
+
+    def resolved(self, values: Sequence[Any]) -> CheckedWeights:
+        """The same reader, given the results of its `futures`."""
+        stored: Any = self.stored
+        return CheckedWeights(stored.resolved(values), self.spans)
 
     def buffer(self) -> np.ndarray | None:
         return self.stored.buffer()
