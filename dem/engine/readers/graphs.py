@@ -38,7 +38,8 @@ def _shared(graph: Graph, outputs: Sequence[Any]) -> list[Any]:
     limit = min(8, max(3, len(outputs) // 2))
     order = _topological(graph, outputs)
     users: dict[Any, set[Any]] = {key: set() for key in order}  # of outputs, at most limit + 1
-    for key in outputs:
+    ends = set(outputs)
+    for key in ends:
         users[key].add(key)
     direct: dict[Any, list[Any]] = {key: [] for key in order}
     cut = []
@@ -46,7 +47,7 @@ def _shared(graph: Graph, outputs: Sequence[Any]) -> list[Any]:
         node = graph[key]
         if len(users[key]) > limit and isinstance(node, Task) and not isinstance(node, DataNode):
             dear = _exceeds(graph, key, limit)
-            if dear or _outputs_above(key, direct, set(outputs), len(outputs) // 2):
+            if dear or _outputs_above(key, direct, ends, len(ends) // 2):
                 cut.append(key)
                 continue
         for other in _dependencies(node):

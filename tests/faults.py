@@ -1,0 +1,52 @@
+"""Models with a fault, for tests of engines; a module of its own so that workers can import it."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dem.models.mixture import Mixture
+
+
+@dataclass(frozen=True)
+class Dying(Mixture):
+    """Kills its process, once, at the block that begins with `marker`."""
+
+    marker: float = 0.0
+    flag: str = ""
+
+    def e_step(self, prepared: Any, rows: Any, weights: Any, posterior: Any) -> Any:
+        if len(rows) and rows[0, 0] == self.marker and not Path(self.flag).exists():
+            Path(self.flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().e_step(prepared, rows, weights, posterior)
+
+
+class ModelFault(Exception):
+    """What `Raising` raises."""
+
+
+@dataclass(frozen=True)
+class Raising(Mixture):
+    """Raises at the block that begins with `marker`."""
+
+    marker: float = 0.0
+
+    def e_step(self, prepared: Any, rows: Any, weights: Any, posterior: Any) -> Any:
+        if len(rows) and rows[0, 0] == self.marker:
+            raise ModelFault("a fault in the model")
+        return super().e_step(prepared, rows, weights, posterior)
+
+
+@dataclass(frozen=True)
+class Slow(Mixture):
+    """Takes its time over every block."""
+
+    seconds: float = 0.05
+
+    def e_step(self, prepared: Any, rows: Any, weights: Any, posterior: Any) -> Any:
+        if len(rows):
+            time.sleep(self.seconds)
+        return super().e_step(prepared, rows, weights, posterior)
