@@ -20,13 +20,12 @@ import time
 import warnings
 
 import numpy as np
-from sklearn.mixture import GaussianMixture as Theirs
 from threadpoolctl import threadpool_limits
 
 import dem
+from dem.climb import turn_by_turn
 from dem.engine.local import Local
 from dem.engine.manifest import open_data
-from dem.fitting import Run
 from dem.posteriors import Exact
 
 SHAPES = ("500000x16x10", "1000000x2x5", "100000x64x32")
@@ -80,11 +79,14 @@ def compare(n: int, d: int, k: int, covariance: str, threads: int, repeats: int)
         bounds["sklearn"], log_resp = theirs._e_step(rows)
         theirs._m_step(rows, log_resp)
 
-    with Local(open_data(rows), threads=threads) as engine:
-        steps = Run(engine, model, Exact()).climb(start, dem.FullBatch())
+    manifest = open_data(rows)
+    n_blocks = manifest.n_blocks
+    with Local(manifest, threads=threads) as engine:
+        turns = turn_by_turn(model, start, dem.FullBatch(), Exact(), [range(n_blocks)])
 
         def our_iteration() -> None:
-            bounds["dem"] = next(steps).bound_e
+            sweep = next(turns)
+            bounds["dem"] = turns.send(engine.sweep(sweep.work, sweep.groups)).bound_e
 
         with threadpool_limits(threads):
             for _ in range(repeats):

@@ -36,6 +36,7 @@ class Step:
         log-likelihood of the parameters before this turn.
     bound : L after the M half-step, bound ≥ bound_e.
     weight : Σᵢ wᵢ of the rows behind the statistics.
+    memory : what the schedule remembers.
     """
 
     turn: int
@@ -43,6 +44,7 @@ class Step:
     bound_e: float
     bound: float
     weight: float
+    memory: Any = None
 
 
 def bound(model: Model, params: Params, stats: Stats) -> float:
@@ -51,18 +53,24 @@ def bound(model: Model, params: Params, stats: Stats) -> float:
 
 
 def em(
-    model: Model, params: Params, schedule: Schedule, n_groups: int
+    model: Model,
+    params: Params,
+    schedule: Schedule,
+    n_groups: int,
+    memory: Any = None,
+    turns_before: int = 0,
 ) -> Generator[EStep | Step, tuple[Stats, ...] | None, None]:
     """Raise L(v, θ, q) by turns: in q with θ held still, then in θ with q held still.
 
-    Never ends by itself: when to stop is the business of whoever drives it.
+    Never ends by itself: when to stop is the business of whoever drives it. It goes on from
+    where another stood after so many turns if it is given that one's parameters and memory.
     """
-    memory: Any = None
-    for turn in count(1):
+    for turn in count(turns_before + 1):
         groups = schedule.choose(turn, n_groups)
         fresh = yield EStep(groups, params)  # E: a fresh q on these groups, the rest keep theirs
         memory, stats = schedule.merge(memory, groups, fresh)
         bound_e = bound(model, params, stats)
         params = model.m_step(params, stats)  # M: θ meets the data only through the statistics
         bound_m = bound(model, params, stats)
-        yield Step(turn, params, bound_e / stats.weight, bound_m / stats.weight, stats.weight)
+        n = stats.weight
+        yield Step(turn, params, bound_e / n, bound_m / n, n, memory)

@@ -127,9 +127,7 @@ class Case:
         """What rounding may do to a bound, per unit of weight, in nats."""
         return self.rtol * float(np.mean(1 + np.abs(self.log_prob(params))))
 
-    def same_stats(
-        self, law: str, what: str, a: Stats, b: Stats, *, maximise: bool = True
-    ) -> None:
+    def same_stats(self, law: str, what: str, a: Stats, b: Stats, *, maximise: bool = True) -> None:
         """Raise AssertionError unless a and b are the same point, seen through the model.
 
         maximise : whether m_step makes sense on them, so that its results are compared too.

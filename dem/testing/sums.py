@@ -67,9 +67,7 @@ def check_weights(case: Case) -> None:
     counts[:4] = range(4)
     repeated = np.repeat(case.rows, counts, axis=0)
     what = "integer weights and of repeated rows"
-    _same_fit(
-        case, "weights", what, ((case.rows, counts.astype(float)),), ((repeated, None),)
-    )
+    _same_fit(case, "weights", what, ((case.rows, counts.astype(float)),), ((repeated, None),))
     ones = np.ones(len(case.rows))
     _same_fit(case, "weights", "weights 1 and of none", ((case.rows, ones),), ((case.rows, None),))
     for posterior in case.posteriors:

@@ -145,5 +145,7 @@ def _rebuilt(like: Any, values: Any) -> Any:
         return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
     if is_dataclass(like) and not isinstance(like, type):
         names = [field.name for field in fields(like)]
-        return replace(like, **{name: _rebuilt(getattr(like, name), values[name]) for name in names})
+        return replace(
+            like, **{name: _rebuilt(getattr(like, name), values[name]) for name in names}
+        )
     return values if isinstance(like, np.ndarray) else type(like)(values)
