@@ -72,7 +72,7 @@ def compare(n: int, d: int, k: int, covariance: str, threads: int, repeats: int)
         ours = dem.GaussianMixture(
             k, covariance_type=covariance, max_iter=3, tol=0, random_state=0
         ).fit(rows[: max(n // 4, 1000 * k)])
-    theirs, model, start = ours.to_sklearn(), ours._fitted_model, ours._params
+    theirs, model, start = ours.to_sklearn(), ours._fitted.model, ours._fitted.params
     bounds, times = {}, {"sklearn": [], "dem": []}
 
     def their_iteration() -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dem.errors import DataError, DegenerateComponentWarning
     from dem.estimators import GaussianMixture, KMeans
     from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
-    from dem.fitting import fit
+    from dem.fitting import fit, resume
     from dem.models import Mixture
     from dem.posteriors import Exact, Hard
     from dem.schedules import FullBatch
@@ -38,6 +38,7 @@ __all__ = [
     "fit",
     "load",
     "open_data",
+    "resume",
     "save",
 ]
 
@@ -58,6 +59,7 @@ _MODULE_OF = {
     "fit": "dem.fitting",
     "load": "dem.store",
     "open_data": "dem.engine.manifest",
+    "resume": "dem.fitting",
     "save": "dem.store",
 }
 

@@ -73,7 +73,7 @@ class Fit:
     degenerate : what is wrong with components that collapsed or starved, in words.
     """
 
-    model: Model
+    model: Any  # a Model
     params: Params
     history: tuple[Record, ...]
     converged: bool
@@ -157,22 +157,20 @@ class Climb:
     def _turns(self, state: State, passes: _Counted) -> Requests:
         """Turns until the bound per row changes by less than tol, or there have been max_iter."""
         history, params, memory = list(state.history), state.params, state.memory
-        converged = interrupted = False
+        interrupted = False
         began = time.perf_counter()
         turns = turn_by_turn(
             self.model, params, self.schedule, self.posterior, passes.groups, memory, len(history)
         )
         answer = None
         try:
-            while len(history) < self.max_iter and not converged:
+            while len(history) < self.max_iter and not self._stands_still(history):
                 step = turns.send(answer)
                 if isinstance(step, Sweep):
                     answer = yield passes.counted(step)
                     continue
                 answer, now = None, time.perf_counter()
                 record = Record(step.turn, step.bound_e, step.bound, now - began)
-                last = history[-1].bound_e if history else -math.inf
-                converged = abs(step.bound_e - last) < self.tol
                 began, params, memory = now, step.params, step.memory
                 history.append(record)
                 kept = replace(
@@ -180,11 +178,17 @@ class Climb:
                     passes=passes.total,
                 )  # fmt: skip
                 yield Turn(record, kept)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):  # the latter in the M-step, which runs here
             if not history:
                 raise
             interrupted = True
+        converged = self._stands_still(history)
         return Fit(self.model, params, tuple(history), converged, interrupted, passes.total)
+
+    def _stands_still(self, history: Sequence[Record]) -> bool:
+        """Whether the bound per row has changed by less than tol in the last turn."""
+        bounds = [record.bound_e for record in history[-2:]]
+        return len(bounds) == 2 and abs(bounds[1] - bounds[0]) < self.tol
 
     def _first(self, sample: Sample, attempt: int, passes: _Counted) -> Generator[Sweep, Any, Any]:
         """The parameters that the start comes to; it is a generator of passes itself."""

@@ -119,6 +119,10 @@ class Family(Protocol):
         """Σ over rows and k of r log p(v | k; θ), in nats."""
         ...
 
+    def check(self, params: Params, k: int) -> None:
+        """Raise ValueError unless params have the shapes and signs of k components."""
+        ...
+
     def collapsed(self, params: Params) -> Array:
         """Which components (K,) stand at the edge of what is allowed, on too few rows."""
         ...

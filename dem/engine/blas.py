@@ -39,3 +39,8 @@ def one_blas_thread() -> Iterator[None]:
             if _users == 0 and _limits is not None:
                 _limits.restore_original_limits()
                 _limits = None
+
+
+def blas_architecture() -> list[str]:
+    """Which kernels the BLAS libraries of this process use, such as SkylakeX."""
+    return sorted({str(info.get("architecture")) for info in _controller().info()})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Manifest:
     dtype : of the blocks, in native byte order; floating, integer or bool.
     columns : the column names where the source has them, else None.
     weights : reads the same blocks of weights, (n_i,) float64, checked; or None for ones.
+    place : the path (made absolute) or URL that the data were given by, or None.
     """
 
     reader: Reader
@@ -41,6 +42,7 @@ class Manifest:
     dtype: np.dtype
     columns: tuple[str, ...] | None = None
     weights: Reader | None = None
+    place: str | None = None
 
     @property
     def n_rows(self) -> int:
@@ -82,7 +84,8 @@ def open_data(data: Any, *, weights: Any = None, block_bytes: int = BLOCK_BYTES)
     Raises `DataError` for data that cannot be used, FileNotFoundError for a path that does not
     exist, TypeError for a kind of object that is not supported.
     """
-    return cut(open_source(data), weights=weights, block_bytes=block_bytes)
+    manifest = cut(open_source(data), weights=weights, block_bytes=block_bytes)
+    return replace(manifest, place=place_of(data))
 
 
 def open_source(data: Any) -> Source:
@@ -103,6 +106,14 @@ def cut(source: Source, *, weights: Any = None, block_bytes: int = BLOCK_BYTES) 
         columns=source.columns,
         weights=None if weights is None else open_weights(find(weights), boundaries),
     )
+
+
+def place_of(data: Any) -> str | None:
+    """The absolute path or the URL that `data` is, or None if it is neither."""
+    if not isinstance(data, (str, os.PathLike)):
+        return None
+    path = os.fspath(data)
+    return path if "://" in path else os.path.abspath(path)
 
 
 def find(data: Any) -> Source:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from dem.engine.lazy import rowwise
 from dem.estimators import given, inputs, stored
 from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
-from dem.fitting import Fit, fit, total
+from dem.fitting import Fit, fit, resume, total
 from dem.models.mixture import Mixture
 from dem.passes import LogLikelihood
 from dem.starts import Given
@@ -51,6 +51,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         1 shows progress.
     schedule : {"auto", "batch"} or a `Schedule`
     posterior : {"exact", "hard"} or a `Posterior`
+    checkpoint : path or URL, or None
+        Where the fit is kept once a minute, for `GaussianMixture.resume` to go on from.
 
     Attributes
     ----------
@@ -84,6 +86,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         verbose: Any = 0,
         schedule: Any = "auto",
         posterior: Any = "exact",
+        checkpoint: Any = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -100,17 +103,23 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.verbose = verbose
         self.schedule = schedule
         self.posterior = posterior
+        self.checkpoint = checkpoint
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
         model = self._model()
         manifest = inputs.open_input(self, X, sample_weight, reset=True)
         inputs.check_rows(manifest, "n_components", self.n_components)
-        again = self.warm_start and hasattr(self, "_params")
+        again = self.warm_start and hasattr(self, "_fitted")
+        start = (
+            self._last(model, manifest.n_columns)
+            if again
+            else given.start_of(self, model, manifest.n_columns)
+        )
         fitted = fit(
             model,
             manifest,
-            start=Given(self._params) if again else given.start_of(self, model, manifest.n_columns),
+            start=start,
             schedule=inputs.resolve("schedule", self.schedule, inputs.SCHEDULES),
             posterior=inputs.resolve("posterior", self.posterior, inputs.POSTERIORS),
             max_iter=self.max_iter,
@@ -118,9 +127,35 @@ class GaussianMixture(DensityMixin, BaseEstimator):
             n_init=1 if again else self.n_init,
             seed=inputs.seed_of(self.random_state),
             observer=inputs.observer_of(self.verbose),
+            checkpoint=self.checkpoint,
         )
-        self._keep(model, fitted)
+        self._keep(fitted)
         inputs.warn_about(fitted, self.max_iter, self.tol)
+        return self
+
+    @classmethod
+    def resume(
+        cls, checkpoint: Any, X: Any = None, sample_weight: Any = None, *, verbose: Any = 0
+    ) -> Self:
+        """Go on with a fit that was cut off, from its checkpoint; see `dem.resume`.
+
+        X and sample_weight are those of the fit; an X that was a path is found again by it.
+        """
+        watch = inputs.observer_of(verbose)
+        fitted = resume(checkpoint, X, weights=sample_weight, observer=watch)
+        self = cls._of(fitted)
+        inputs.warn_about(fitted, len(fitted.history), self.tol)
+        return self
+
+    @classmethod
+    def _of(cls, fitted: Fit) -> Self:
+        """The estimator of a fit that was made elsewhere."""
+        model: Any = fitted.model
+        if not isinstance(model, Mixture) or not isinstance(model.family, Gaussian):
+            raise ValueError(f"not the fit of a Gaussian mixture but of {model}")
+        family = model.family
+        self = cls(model.k, covariance_type=family.covariance.name, reg_covar=family.reg_covar)
+        self._keep(fitted)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -167,7 +202,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         inputs.check_number("n_samples", n_samples, int, 1)
         rng = np.random.default_rng(inputs.seed_of(self.random_state))
-        return self._fitted_model.sample(self._params, n_samples, rng)
+        return self._fitted.model.sample(self._fitted.params, n_samples, rng)
 
     def to_sklearn(self) -> Any:
         """A fitted `sklearn.mixture.GaussianMixture` with these parameters."""
@@ -190,17 +225,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     def to_store(self) -> stored.Parts:
         """Arrays in the frame of the fit, and the rest as JSON; see `dem.save`."""
         check_is_fitted(self)
-        return stored.parts_of(self)
+        return stored.parts_of(self, ("tol", "max_iter", "n_init"))
 
     @classmethod
     def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
         """The estimator that `to_store` described; ValueError if the parts do not fit together."""
-        self = cls(**stored.arguments(arrays, attributes))
-        model = self._model()
-        self._keep(model, stored.fit_of(model, arrays, attributes))
-        self.n_features_in_ = arrays["means"].shape[1]
-        if attributes["feature_names"] is not None:
-            self.feature_names_in_ = np.array(attributes["feature_names"], dtype=object)
+        self = cls._of(stored.fit_of(arrays, attributes))
+        stored.restore(self, attributes)
         return self
 
     def _model(self) -> Mixture:
@@ -213,12 +244,27 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         form = inputs.resolve("covariance_type", self.covariance_type, COVARIANCES)
         return Mixture(self.n_components, Gaussian(form, float(self.reg_covar)))
 
-    def _keep(self, model: Mixture, fitted: Fit) -> None:
+    def _last(self, model: Mixture, n_columns: int) -> Given:
+        """The parameters of the last fit; ValueError if they do not suit this one."""
+        form: Any = model.family
+        asked = (model.k, n_columns, form.covariance.name)
+        there = (*self.means_.shape, self._family.covariance.name)
+        if asked != there:
+            raise ValueError(
+                "warm_start cannot go on from the last fit: it had {} components, {} features and "
+                "covariance_type {!r}, now there are {}, {} and {!r}. Use warm_start=False.".format(
+                    *there, *asked
+                )
+            )
+        return Given(self._fitted.params)
+
+    def _keep(self, fitted: Fit) -> None:
         """Set the attributes of a fit."""
-        self._fitted_model, self._params = model, fitted.params
-        family, form = self._family, self._family.covariance
-        self.weights_ = fitted.params.weights
-        self.means_, self.covariances_, roots = family.public(fitted.params.components)
+        self._fitted = fitted
+        family, params = self._family, fitted.params
+        form = family.covariance
+        self.weights_ = params.weights
+        self.means_, self.covariances_, roots = family.public(params.components)
         self.precisions_cholesky_ = roots
         dense = form.name in ("full", "tied")
         self.precisions_ = roots @ roots.swapaxes(-1, -2) if dense else roots**2
@@ -226,16 +272,17 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         self.lower_bound_ = fitted.lower_bound
         self.lower_bounds_ = [record.bound_e for record in fitted.history]
         self.history_, self.n_passes_ = fitted.history, fitted.n_passes
+        self.n_features_in_ = params.components.means.shape[1]
 
     @property
     def _family(self) -> Gaussian:
-        family = self._fitted_model.family
-        assert isinstance(family, Gaussian)
+        """The family of the fitted model."""
+        family: Any = self._fitted.model.family
         return family
 
     def _prepared(self) -> tuple[Mixture, Any]:
         check_is_fitted(self)
-        return self._fitted_model, self._fitted_model.prepare(self._params)
+        return self._fitted.model, self._fitted.model.prepare(self._fitted.params)
 
     def _rowwise(self, X: Any, function: Any, dtype: Any, width: int | None = None) -> Any:
         return rowwise(X, inputs.usable(self, X, reset=False), function, dtype, width)
@@ -244,8 +291,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         """(mean log-likelihood per row, number of rows), by one pass."""
         model, _ = self._prepared()
         manifest = inputs.open_input(self, X, sample_weight, reset=False)
-        log_likelihood, n = total(LogLikelihood(model, self._params), manifest)
+        log_likelihood, n = total(LogLikelihood(model, self._fitted.params), manifest)
         return float(log_likelihood / n), float(n)
 
     def _n_parameters(self) -> int:
-        return self._fitted_model.n_parameters(self._params)
+        return self._fitted.model.n_parameters(self._fitted.params)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_feature_names, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dem import starts
-from dem.engine.manifest import Manifest, cut, open_source
+from dem.engine.manifest import Manifest, cut, open_source, place_of
 from dem.engine.readers.arrays import open_array
 from dem.engine.readers.base import Source
 from dem.errors import DataError, DegenerateComponentWarning
@@ -55,7 +56,10 @@ def check_array_of(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray 
     """value as a finite float64 array of this shape, None as it is; else ValueError."""
     if value is None:
         return None
-    array = np.asarray(value, dtype=np.float64)
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be turned into an array of numbers: {error}") from error
     if array.shape != shape:
         raise ValueError(f"{name} should have the shape {shape}, but got {array.shape}.")
     if not np.isfinite(array).all():
@@ -88,8 +92,10 @@ def seed_of(random_state: Any) -> int:
 
 def observer_of(verbose: Any) -> Observer:
     """verbose as an observer: 0 is silent, a number or True shows progress, an object is one."""
-    if isinstance(verbose, (int, np.integer)):
+    if isinstance(verbose, (int, np.integer, np.bool_)):
         return Progress() if verbose else Silent()
+    if not hasattr(verbose, "on_step"):
+        raise TypeError(f"verbose must be int or an observer, got {type(verbose).__name__}.")
     return verbose
 
 
@@ -98,7 +104,10 @@ def open_input(estimator: Any, X: Any, sample_weight: Any = None, *, reset: bool
 
     Values are not looked at here: a NaN is found, and named with its place, when it is read.
     """
-    return cut(usable(estimator, X, reset=reset), weights=sample_weight)
+    source = usable(estimator, X, reset=reset)
+    if np.isscalar(sample_weight) and not isinstance(sample_weight, str):
+        sample_weight = np.broadcast_to(sample_weight, source.shape[:1])  # takes no memory
+    return replace(cut(source, weights=sample_weight), place=place_of(X))
 
 
 def usable(estimator: Any, X: Any, *, reset: bool) -> Source:
@@ -120,8 +129,7 @@ def usable(estimator: Any, X: Any, *, reset: bool) -> Source:
             del estimator.feature_names_in_
     else:
         check_is_fitted(estimator)
-        if hasattr(X, "columns"):
-            _check_feature_names(estimator, X, reset=False)
+        _check_names(estimator, source.columns)
         if width != estimator.n_features_in_:
             raise ValueError(
                 f"X has {width} features, but {type(estimator).__name__} is expecting "
@@ -130,13 +138,29 @@ def usable(estimator: Any, X: Any, *, reset: bool) -> Source:
     return source
 
 
+def _check_names(estimator: Any, names: tuple[str, ...] | None) -> None:
+    """Raise ValueError if the columns have other names, or another order, than in the fit."""
+    before = getattr(estimator, "feature_names_in_", None)
+    if before is None or names is None or len(before) != len(names):
+        return
+    for column, (old, new) in enumerate(zip(before, names, strict=True)):
+        if old != new:
+            raise ValueError(
+                "The feature names should match those that were passed during fit, in the same "
+                f"order: column {column} is {new!r}, and was {old!r}."
+            )
+
+
 def _elsewhere(X: Any) -> bool:
-    """Whether X is more than an array-like in memory: a path, or an object of a data library."""
+    """Whether X is for `open_source` to judge: a path, or an object of a data library.
+
+    Masked arrays too: scikit-learn would go by the values that the mask hides.
+    """
     module = type(X).__module__.partition(".")[0]
     return (
         isinstance(X, str)
         or hasattr(X, "__fspath__")
-        or isinstance(X, np.memmap)
+        or isinstance(X, (np.memmap, np.ma.MaskedArray))
         or module in ("dask", "dask_expr", "zarr", "xarray", "pyarrow")
     )
 
@@ -150,7 +174,7 @@ def check_rows(manifest: Manifest, name: str, k: int) -> None:
 
 
 def warn_about(fitted: Fit, max_iter: int, tol: float) -> None:
-    """Say what a user must know about how a fit ended."""
+    """Say what a user must know about how a fit ended; `tol` is that of `dem.fit`."""
     if fitted.interrupted:
         warnings.warn(
             f"Interrupted: kept the parameters of turn {len(fitted.history)}.",
@@ -158,10 +182,11 @@ def warn_about(fitted: Fit, max_iter: int, tol: float) -> None:
             stacklevel=3,
         )
     elif not fitted.converged and max_iter > 0:
-        last = abs(fitted.history[-1].bound_e - fitted.history[-2].bound_e) if max_iter > 1 else 0
+        bounds = [record.bound_e for record in fitted.history[-2:]]
+        moved = f"last changed by {abs(bounds[1] - bounds[0]):.2g}" if len(bounds) > 1 else "is new"
         warnings.warn(
             f"Best performing initialization did not converge in {max_iter} iterations: the bound "
-            f"per row last changed by {last:.2g}, tol is {tol:g}. Try different init parameters, "
+            f"per row {moved}, a change below {tol:g} is asked for. Try different init parameters, "
             "or increase max_iter, tol, or check for degenerate data.",
             ConvergenceWarning,
             stacklevel=3,

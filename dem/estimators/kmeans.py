@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,22 +14,24 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
 )
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from dem.contract import Sample
 from dem.engine.lazy import rowwise
 from dem.engine.manifest import Manifest
 from dem.engine.readers.base import Source
-from dem.estimators import inputs
+from dem.estimators import inputs, stored
 from dem.families import Gaussian, Spherical
 from dem.families.frame import Frame
-from dem.fitting import fit, total
+from dem.families.gaussian import GaussianParams
+from dem.fitting import Fit, fit, total
 from dem.kernels.seeding import nearest, squared_distances
 from dem.models.mixture import Mixture, MixtureParams
-from dem.passes import Assign
+from dem.passes import Assign, Shares
 from dem.posteriors import Hard
 from dem.starts import Centres, Start, Steps
-from dem.storable import JSON, Value, storable
+from dem.storable import storable
 from dem.wrap import Frozen
 
 Array = np.ndarray
@@ -36,17 +39,34 @@ KEPT = ("weights", "components.covariances", "components.roots")
 
 
 @dataclass(frozen=True)
-class Equal:
-    """The means of another start, with equal weights and variances of one."""
+class Seeds(Mixture):
+    """A mixture that starts at the very centres it is given, which a `Mixture` blurs a little.
+
+    Weights are equal, and variances one in the frame.
+    """
+
+    def start_around(self, sample: Sample, rows: Array, centres: Array) -> MixtureParams:
+        return self._at(Frame.of(sample.rows, sample.weights).outward(centres), sample)
+
+    def start_from(self, sample: Sample, responsibilities: Array) -> MixtureParams:
+        shares = responsibilities * sample.weights
+        return self._at(shares @ sample.rows / shares.sum(axis=1, keepdims=True), sample)
+
+    def _at(self, centres: Array, sample: Sample) -> MixtureParams:
+        frame = Frame.of(sample.rows, sample.weights, uniform=True)
+        ones = np.ones((self.k, 1))
+        components = GaussianParams(frame.inward(centres), ones, ones, frame)
+        return MixtureParams(np.full(self.k, 1 / self.k), components)
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """Another start, at its very centres."""
 
     start: Start
 
     def __call__(self, model: Any, sample: Sample, seed: int) -> Steps:
-        params: MixtureParams = yield from self.start(model, sample, seed)
-        c, k = params.components, model.k
-        ones = np.ones((k, 1))
-        components = type(c)(c.means, ones, ones, c.frame)
-        return MixtureParams(np.full(k, 1 / k), components)
+        return self.start(Seeds(model.k, model.family), sample, seed)
 
 
 @storable("KMeans")
@@ -103,26 +123,34 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         inputs.check_number("n_init", self.n_init, int, 1)
         manifest = inputs.open_input(self, X, sample_weight, reset=True)
         inputs.check_rows(manifest, "n_clusters", self.n_clusters)
+        # The bound is −½ inertia per row in the frame, whose variance is D or less.
+        tol = self.tol * manifest.n_columns / 2
         fitted = fit(
             Frozen(Mixture(self.n_clusters, Gaussian(Spherical())), KEPT),
             manifest,
-            start=Equal(self._start(manifest.n_columns)),
+            start=Seeded(self._start(manifest.n_columns)),
             posterior=Hard(),
             max_iter=self.max_iter,
-            # The bound is −½ inertia per row in the frame, whose variance is D or less.
-            tol=self.tol * manifest.n_columns / 2 or np.nextafter(0, 1),
+            tol=tol or np.nextafter(0, 1),
             n_init=self.n_init,
             seed=inputs.seed_of(self.random_state),
             observer=inputs.observer_of(self.verbose),
         )
-        components = fitted.params.components
-        self._frame, self._centres = components.frame, components.means
-        self.cluster_centers_ = self._frame.outward(self._centres)
-        self.n_iter_, self.n_passes_ = len(fitted.history), fitted.n_passes + 1
-        self.inertia_ = self._inertia(manifest)
+        self._keep(fitted)
+        self.n_passes_ += 1
+        shares = self._assigned(manifest)
+        self.inertia_ = self._inertia(shares)
         self.labels_ = self.predict(X)
         if not fitted.converged:
-            inputs.warn_about(fitted, self.max_iter, self.tol)
+            inputs.warn_about(fitted, self.max_iter, tol)
+        if (empty := np.flatnonzero(shares.weights == 0)).size:
+            warnings.warn(
+                f"Number of distinct clusters ({self.n_clusters - len(empty)}) found smaller than "
+                f"n_clusters ({self.n_clusters}): no row is nearest to {empty.tolist()}. Possibly "
+                "due to duplicate points in X.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
     def predict(self, X: Any) -> Any:
@@ -151,38 +179,32 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the inertia of X, −Σᵢ wᵢ ‖xᵢ − μ₍ₖᵢ₎‖²."""
         check_is_fitted(self)
-        return -self._inertia(inputs.open_input(self, X, sample_weight, reset=False))
+        manifest = inputs.open_input(self, X, sample_weight, reset=False)
+        return -self._inertia(self._assigned(manifest))
 
-    def to_store(self) -> tuple[Mapping[str, Value], Mapping[str, JSON]]:
+    def to_store(self) -> stored.Parts:
         """Centres in the frame of the fit, and the rest as JSON; see `dem.save`."""
         check_is_fitted(self)
-        arrays = {
-            "centres": self._centres,
-            "origin": self._frame.origin,
-            "scale": self._frame.scale,
-        }
-        names = getattr(self, "feature_names_in_", None)
-        return arrays, {
-            "inertia": self.inertia_,
-            "n_iter": self.n_iter_,
-            "n_passes": self.n_passes_,
-            "feature_names": None if names is None else [str(name) for name in names],
-        }
+        arrays, attributes = stored.parts_of(self, ("tol", "max_iter", "n_init"))
+        return arrays, {**attributes, "inertia": self.inertia_}
 
     @classmethod
     def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
         """The estimator that `to_store` described, without the labels of its data."""
-        k, d = arrays["centres"].shape
-        if arrays["origin"].shape != (d,) or arrays["scale"].shape != (d,):
-            raise ValueError(f"origin and scale are not of the shape ({d},)")
-        self = cls(k)
-        self._frame, self._centres = Frame(arrays["origin"], arrays["scale"]), arrays["centres"]
-        self.cluster_centers_ = self._frame.outward(self._centres)
-        self.inertia_, self.n_iter_ = float(attributes["inertia"]), int(attributes["n_iter"])
-        self.n_passes_, self.n_features_in_ = float(attributes["n_passes"]), d
-        if attributes["feature_names"] is not None:
-            self.feature_names_in_ = np.array(attributes["feature_names"], dtype=object)
+        fitted = stored.fit_of(arrays, attributes)
+        self = cls(fitted.model.k)
+        self._keep(fitted)
+        stored.restore(self, attributes)
+        self.inertia_ = float(attributes["inertia"])
         return self
+
+    def _keep(self, fitted: Fit) -> None:
+        """Set the attributes of a fit."""
+        components = fitted.params.components
+        self._fitted, self._frame, self._centres = fitted, components.frame, components.means
+        self.cluster_centers_ = self._frame.outward(self._centres)
+        self.n_iter_, self.n_passes_ = len(fitted.history), fitted.n_passes
+        self.n_features_in_ = self._centres.shape[1]
 
     @property
     def _n_features_out(self) -> int:
@@ -192,12 +214,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         words = {**inputs.STARTS, "random": inputs.STARTS["random_from_data"]}
         if isinstance(self.init, str) or callable(self.init):
             return inputs.resolve("init", self.init, words)
-        return Centres(inputs.check_array_of("init", self.init, (self.n_clusters, n_columns)))
+        shape = (self.n_clusters, n_columns)
+        centres = inputs.check_array_of("init", self.init, shape)
+        if centres is None:
+            raise ValueError(f"init must be one of {sorted(words)}, centres or a start, got None.")
+        return Centres(centres)
 
     def _usable(self, X: Any) -> Source:
         check_is_fitted(self)
         return inputs.usable(self, X, reset=False)
 
-    def _inertia(self, manifest: Manifest) -> float:
-        cost = total(Assign(self._centres, self._frame), manifest).cost
-        return float(cost * self._frame.scale[0] ** 2)
+    def _assigned(self, manifest: Manifest) -> Shares:
+        shares: Shares = total(Assign(self._centres, self._frame), manifest)
+        return shares
+
+    def _inertia(self, shares: Shares) -> float:
+        return float(shares.cost * self._frame.scale[0] ** 2)

@@ -139,6 +139,23 @@ class Gaussian:
         scatter = sums.about(params.means).second
         return float(sums.weight @ norm) - form.trace(params.roots, scatter) / 2
 
+    def check(self, params: GaussianParams, k: int) -> None:
+        """Raise ValueError unless params have the shapes and signs of k components."""
+        d = params.means.shape[-1]
+        dense = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k, 1)}
+        shape = dense[self.covariance.name]
+        for name, array, expected in (
+            ("means", params.means, (k, d)),
+            ("covariances", params.covariances, shape),
+            ("roots", params.roots, shape),
+            ("origin", params.frame.origin, (d,)),
+            ("scale", params.frame.scale, (d,)),
+        ):
+            if array.shape != expected:
+                raise ValueError(f"{name} has the shape {array.shape}, not {expected}")
+        if (params.frame.scale <= 0).any():
+            raise ValueError("scale must be positive")
+
     def collapsed(self, params: GaussianParams) -> Array:
         """Which components (K,) stand at the smallest variance allowed in some direction."""
         form, shape = self.covariance, params.means.shape

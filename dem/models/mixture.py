@@ -97,6 +97,13 @@ class Mixture:
             result[:, here] = responsibilities
         return result.T
 
+    def check(self, params: MixtureParams) -> None:
+        """Raise ValueError unless params have the shapes and signs that this mixture's have."""
+        weights = params.weights
+        if weights.shape != (self.k,) or (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
+            raise ValueError(f"weights must be {self.k}, non-negative, and sum to 1")
+        self.family.check(params.components, self.k)
+
     def diagnose(self, params: MixtureParams) -> tuple[str, ...]:
         """What is wrong with components that collapsed onto too few rows or have none left."""
         starved = np.flatnonzero(params.weights <= STARVED).tolist()

@@ -10,10 +10,11 @@ from typing import Any
 
 from dem.errors import DataError
 from dem.storable import JSON, Storable, type_named, type_of
-from dem.store.groups import FORMAT, Stored, read, write
+from dem.store.groups import FORMAT, Stored, check_target, read, write
 from dem.store.place import URI
+from dem.store.values import value
 
-__all__ = ["FORMAT", "load", "read", "save", "write"]
+__all__ = ["FORMAT", "check_target", "load", "read", "save", "value", "write"]
 
 
 def save(obj: Storable, uri: URI, *, overwrite: bool = True) -> None:

@@ -1,0 +1,279 @@
+"""A fit that is cut off goes on to the same bits, and nothing else is mistaken for it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dem
+from dem import checkpoint as checkpoints
+from dem.climb import Climb, State
+from dem.errors import DataError
+from dem.report.progress import Silent
+from dem.stats import leaves
+from dem.store import read, write
+
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(size=(3000, 2)) + c for c in ([0, 0], [2, 2], [-2, 1])])
+RNG.shuffle(X)
+MODEL = dem.Mixture(3, dem.Gaussian(dem.Full()))
+HOW: dict[str, Any] = {"max_iter": 6, "tol": 0.0, "seed": 3}
+
+
+class Cut(Exception):
+    """What `CutAfter` raises."""
+
+
+class CutAfter(Silent):
+    """An observer that ends a fit after so many turns."""
+
+    def __init__(self, turns: int) -> None:
+        self.left = turns
+
+    def on_step(self, step: Any) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Cut
+
+
+def cut_off(place: Path, turns: int, data: Any = X, seconds: float = 0.0, **how: Any) -> None:
+    """A fit that got so far; the turn at which it was cut has not been kept."""
+    with pytest.raises(Cut):
+        dem.fit(
+            MODEL, data, checkpoint=place, checkpoint_seconds=seconds,
+            observer=CutAfter(turns + 1), **(HOW | how),
+        )  # fmt: skip
+
+
+def bits(fitted: Any) -> tuple[Any, ...]:
+    """All of a fit but the seconds that its turns took."""
+    turns = [(r.turn, r.bound_e, r.bound) for r in fitted.history]
+    params = [leaf.tobytes() for leaf in leaves(fitted.params)]
+    return params, turns, fitted.n_passes, fitted.converged
+
+
+@pytest.mark.parametrize("turns", [1, 3, 6])
+def test_resuming_gives_the_same_bits(tmp_path: Path, turns: int) -> None:
+    if turns < 6:
+        cut_off(tmp_path / "kept", turns)
+    else:  # cut off after its end: nothing is left to do
+        dem.fit(MODEL, X, checkpoint=tmp_path / "kept", **HOW)
+    assert bits(dem.resume(tmp_path / "kept", X)) == bits(dem.fit(MODEL, X, **HOW))
+
+
+def test_in_the_second_of_several_attempts(tmp_path: Path) -> None:
+    cut_off(tmp_path / "kept", 9, n_init=3)
+    resumed, whole = dem.resume(tmp_path / "kept", X), dem.fit(MODEL, X, n_init=3, **HOW)
+    assert resumed.n_passes == whole.n_passes + 1  # the third start needs the sample again
+    assert bits(replace(resumed, n_passes=whole.n_passes)) == bits(whole)
+
+
+def test_a_converged_fit_does_not_go_on(tmp_path: Path) -> None:
+    fitted = dem.fit(MODEL, X, checkpoint=tmp_path / "kept", **(HOW | {"tol": 1e-2}))
+    assert fitted.converged
+    again = dem.resume(tmp_path / "kept", X)
+    assert bits(again) == bits(fitted)
+
+
+def test_more_turns_can_be_had(tmp_path: Path) -> None:
+    dem.fit(MODEL, X, checkpoint=tmp_path / "kept", **HOW)
+    longer = dem.resume(tmp_path / "kept", X, max_iter=9)
+    assert bits(longer) == bits(dem.fit(MODEL, X, **(HOW | {"max_iter": 9})))
+
+
+def test_a_killed_process(tmp_path: Path) -> None:
+    """SIGKILL in mid-fit; the data are found again by their path."""
+    np.save(tmp_path / "x.npy", X)
+    script = (
+        "import dem, time\n"
+        "from dem.report.progress import Silent\n"
+        "class Slow(Silent):\n"
+        "    def on_step(self, step): time.sleep(0.2)\n"
+        "model = dem.Mixture(3, dem.Gaussian(dem.Full()))\n"
+        "dem.fit(model, 'x.npy', max_iter=60, tol=0.0, seed=3, checkpoint='kept', "
+        "checkpoint_seconds=0, observer=Slow())\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(dem.__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=env)
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.glob("kept/at-*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    resumed = dem.resume(tmp_path / "kept", max_iter=12)
+    assert len(resumed.history) >= 2
+    whole = dem.fit(MODEL, tmp_path / "x.npy", **(HOW | {"max_iter": len(resumed.history)}))
+    assert bits(resumed) == bits(whole)
+
+
+def test_only_two_are_kept_and_not_too_often(tmp_path: Path) -> None:
+    dem.fit(MODEL, X, checkpoint=tmp_path / "each", checkpoint_seconds=0, **HOW)
+    assert sorted(os.listdir(tmp_path / "each")) == ["at-000-000005", "at-000-000006"]
+    dem.fit(MODEL, X, checkpoint=tmp_path / "seldom", checkpoint_seconds=3600, **HOW)
+    assert sorted(os.listdir(tmp_path / "seldom")) == ["at-000-000001", "at-000-000006"]
+
+
+def test_on_a_url(tmp_path: Path) -> None:
+    place = f"memory://checkpoints/{tmp_path.name}"
+    dem.fit(MODEL, X, checkpoint=place, checkpoint_seconds=0, **(HOW | {"max_iter": 4}))
+    assert bits(dem.resume(place, X, max_iter=6)) == bits(dem.fit(MODEL, X, **HOW))
+
+
+def test_a_damaged_one_leaves_the_one_before(tmp_path: Path) -> None:
+    """Cut at any byte of any file: it is seen, said, and the one before goes on."""
+    whole = dem.fit(MODEL, X, **HOW)
+    cut_off(tmp_path / "kept", 4)
+    newest = tmp_path / "kept" / "at-000-000004"
+    files = sorted(path for path in newest.rglob("*") if path.is_file())
+    rng = np.random.default_rng(0)
+    for path in rng.permutation(np.array(files, dtype=object))[:12]:
+        content = path.read_bytes()
+        path.write_bytes(content[: int(rng.integers(len(content)))])
+        with pytest.warns(UserWarning, match=r"could not be read: at-000-000004"):
+            saved = checkpoints.load(tmp_path / "kept")
+        assert len(saved.state.history) == 3
+        path.write_bytes(content)
+    files[0].unlink()
+    with pytest.warns(UserWarning, match="could not be read"):
+        assert bits(dem.resume(tmp_path / "kept", X)) == bits(whole)
+
+
+@pytest.mark.parametrize(
+    ("other", "weights", "difference"),
+    [
+        (X[:-1], None, "number of rows was 9000 and is 8999"),
+        (X[:, :1], None, "number of columns was 2 and is 1"),
+        (X.astype(np.float32), None, "dtype was float64 and is float32"),
+        (X + 1, None, "fingerprint"),
+        (X, np.ones(len(X)), "weighted was False and is True"),
+    ],
+)
+def test_other_data_are_refused(
+    tmp_path: Path, other: np.ndarray, weights: Any, difference: str
+) -> None:
+    cut_off(tmp_path / "kept", 1)
+    with pytest.raises(DataError, match=difference):
+        dem.resume(tmp_path / "kept", other, weights=weights)
+
+
+def test_data_that_had_no_path_must_be_given(tmp_path: Path) -> None:
+    cut_off(tmp_path / "kept", 1)
+    with pytest.raises(ValueError, match="pass them as `data`"):
+        dem.resume(tmp_path / "kept")
+
+
+def test_a_place_in_use_is_refused(tmp_path: Path) -> None:
+    cut_off(tmp_path / "kept", 1)
+    with pytest.raises(FileExistsError, match="holds a checkpoint: resume from it"):
+        dem.fit(MODEL, X, checkpoint=tmp_path / "kept", **HOW)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"precious\.txt"):
+        dem.fit(MODEL, X, checkpoint=tmp_path / "other", **HOW)
+
+
+def test_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no checkpoint is there"):
+        dem.resume(tmp_path / "nowhere", X)
+
+
+def crafted(tmp_path: Path, change: Any) -> Path:
+    """A checkpoint whose arrays and record were changed by hand."""
+    cut_off(tmp_path / "made", 1)
+    arrays, record = read(tmp_path / "made" / "at-000-000001")
+    record = json.loads(json.dumps(record))
+    change(arrays, record)
+    (tmp_path / "kept").mkdir()
+    write(tmp_path / "kept" / "at-000-000001", arrays, record)
+    return tmp_path / "kept"
+
+
+def _shape(arrays: Any, record: Any) -> None:
+    arrays["state_params_components_means"] = np.zeros((4, 2))
+
+
+def _unknown_class(arrays: Any, record: Any) -> None:
+    record["climb"]["fields"]["model"]["value"] = "os.system"
+
+
+def _extra_field(arrays: Any, record: Any) -> None:
+    record["climb"]["fields"]["model"]["fields"]["__class__"] = "Mixture"
+
+
+def _other_class(arrays: Any, record: Any) -> None:
+    record["climb"] = record["state"]
+
+
+def _not_arrays(arrays: Any, record: Any) -> None:
+    record["state"]["fields"]["params"]["fields"]["weights"] = "weights"
+
+
+@pytest.mark.parametrize(
+    "change", [_shape, _unknown_class, _extra_field, _other_class, _not_arrays]
+)
+def test_one_made_by_hand_is_refused(tmp_path: Path, change: Any) -> None:
+    with pytest.raises(DataError):
+        dem.resume(crafted(tmp_path, change), X)
+
+
+def test_the_crafting_is_what_is_refused(tmp_path: Path) -> None:
+    place = crafted(tmp_path, lambda arrays, record: None)
+    assert bits(dem.resume(place, X)) == bits(dem.fit(MODEL, X, **HOW))
+
+
+@dataclass(frozen=True)
+class Unregistered(dem.Mixture):
+    """A model of somebody's own."""
+
+
+def test_a_model_of_ones_own(tmp_path: Path) -> None:
+    how = HOW | {"max_iter": 2}
+    model = Unregistered(3, dem.Gaussian(dem.Full()))
+    with pytest.raises(TypeError, match=r"register its class with the decorator dem\.store\.value"):
+        dem.fit(model, X, checkpoint=tmp_path / "kept", **how)
+    dem.store.value(Unregistered)
+    fitted = dem.fit(model, X, checkpoint=tmp_path / "kept", **how)
+    assert bits(dem.resume(tmp_path / "kept", X)) == bits(fitted)
+
+
+def test_the_estimator_goes_on(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    model = dem.GaussianMixture(
+        3, covariance_type="diag", max_iter=4, tol=1e-12, random_state=0,
+        checkpoint=tmp_path / "kept",
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="did not converge in 4"):
+        model.fit(tmp_path / "x.npy")
+    with pytest.warns(UserWarning, match="did not converge in 4"):
+        again = dem.GaussianMixture.resume(tmp_path / "kept")
+    assert again.means_.tobytes() == model.means_.tobytes()
+    assert again.get_params()["covariance_type"] == "diag"
+    assert np.array_equal(again.predict(X), model.predict(X))
+
+
+def test_states_are_values() -> None:
+    """A state that was kept is not changed by the turns after it."""
+    manifest = dem.open_data(X)
+    requests = Climb(MODEL, **HOW).run(manifest.boundaries, manifest.n_columns)
+    states: list[State] = []
+    with pytest.raises(StopIteration):
+        answer = None
+        with dem.engine.hosts.choose(manifest) as engine:
+            while True:
+                request = requests.send(answer)
+                work = getattr(request, "work", None)
+                answer = engine.sweep(work, request.groups) if work else None
+                if state := getattr(request, "state", None):
+                    states.append(state)
+    assert [len(state.history) for state in states] == [1, 2, 3, 4, 5, 6]
+    assert states[0] != replace(states[0])
