@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dem.estimators import GaussianMixture, KMeans
     from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
     from dem.fitting import fit, resume
+    from dem.jobs import Job, attach, runs, submit
     from dem.models import Mixture
     from dem.posteriors import Exact, Hard
     from dem.schedules import FullBatch
@@ -30,16 +31,20 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "Hard",
+    "Job",
     "KMeans",
     "Mixture",
     "Spherical",
     "Tied",
     "__version__",
+    "attach",
     "fit",
     "load",
     "open_data",
     "resume",
+    "runs",
     "save",
+    "submit",
 ]
 
 _MODULE_OF = {
@@ -52,14 +57,18 @@ _MODULE_OF = {
     "Gaussian": "dem.families",
     "GaussianMixture": "dem.estimators",
     "Hard": "dem.posteriors",
+    "Job": "dem.jobs",
     "KMeans": "dem.estimators",
     "Mixture": "dem.models",
     "Spherical": "dem.families",
     "Tied": "dem.families",
+    "attach": "dem.jobs",
     "fit": "dem.fitting",
     "load": "dem.store",
     "open_data": "dem.engine.manifest",
     "resume": "dem.fitting",
+    "runs": "dem.jobs",
+    "submit": "dem.jobs",
     "save": "dem.store",
 }
 

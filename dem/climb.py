@@ -134,25 +134,40 @@ class Climb:
         """The fit to data whose blocks have these row offsets; from a state, or from the start."""
         passes = _Counted(boundaries, n_columns, state.passes if state else 0.0)
         best, first, sample = (state.best, state.attempt, None) if state else (None, 0, None)
+        interrupted = False
         for attempt in range(first, max(self.n_init, 1)):
-            if state is None:
-                if sample is None:
-                    sample = yield from self._sample(passes)
-                params = yield from self._first(sample, attempt, passes)
-                state = State(attempt, params, None, (), best, passes.total)
-            empty = np.empty((0, n_columns))
-            prepared = self.model.prepare(state.params)
-            blank = self.model.e_step(prepared, empty, None, self.posterior)
-            size = sum(leaf.nbytes for leaf in leaves(blank))
-            yield Begin(attempt, self.n_init, self.max_iter, size)
-            fitted = yield from self._turns(state, passes)
+            try:
+                if state is None:
+                    if sample is None:
+                        sample = yield from self._sample(passes)
+                    params = yield from self._first(sample, attempt, passes)
+                    state = State(attempt, params, None, (), best, passes.total)
+                size = self._size(state.params, n_columns)
+                yield Begin(attempt, self.n_init, self.max_iter, size)
+                fitted = yield from self._turns(state, passes)
+            except (Interrupted, KeyboardInterrupt):  # the latter in what runs here, not a sweep
+                if best is None:
+                    raise
+                interrupted = True
+                break
             best = fitted if best is None or fitted.lower_bound > best.lower_bound else best
-            state = None
-            if fitted.interrupted:
+            interrupted, state = fitted.interrupted, None
+            if interrupted:
                 break
         assert best is not None  # there is at least one attempt
         diagnose = getattr(self.model, "diagnose", lambda params: ())
-        return replace(best, n_passes=passes.total, degenerate=diagnose(best.params))
+        return replace(
+            best,
+            interrupted=interrupted,
+            n_passes=passes.total,
+            degenerate=diagnose(best.params),
+        )
+
+    def _size(self, params: Params, n_columns: int) -> int:
+        """Bytes of the statistics."""
+        empty = np.empty((0, n_columns))
+        blank = self.model.e_step(self.model.prepare(params), empty, None, self.posterior)
+        return sum(leaf.nbytes for leaf in leaves(blank))
 
     def _turns(self, state: State, passes: _Counted) -> Requests:
         """Turns until the bound per row changes by less than tol, or there have been max_iter."""
@@ -178,7 +193,7 @@ class Climb:
                     passes=passes.total,
                 )  # fmt: skip
                 yield Turn(record, kept)
-        except (Interrupted, KeyboardInterrupt):  # the latter in the M-step, which runs here
+        except (Interrupted, KeyboardInterrupt):
             if not history:
                 raise
             interrupted = True

@@ -10,9 +10,10 @@ from typing import Any
 
 from dem import checkpoint as checkpoints
 from dem.checkpoint import Keeper
-from dem.climb import Begin, Climb, Fit, Interrupted, Record, Requests, Sweep
+from dem.climb import Climb, Fit, Record
 from dem.contract import Model, Posterior, Schedule
-from dem.engine.hosts import Engine, check_memory, choose
+from dem.engine.drive import drive
+from dem.engine.hosts import choose
 from dem.engine.manifest import Manifest, open_data
 from dem.passes import Pass
 from dem.posteriors import Exact
@@ -76,7 +77,7 @@ def fit(
         keeper = Keeper(checkpoint, climb, manifest, checkpoint_seconds)
     with choose(manifest, observer.on_blocks, threads) as engine:
         requests = climb.run(manifest.boundaries, manifest.n_columns)
-        return _drive(requests, engine, observer, keeper)
+        return drive(requests, engine, observer, keeper)
 
 
 def resume(
@@ -109,48 +110,4 @@ def resume(
     keeper = Keeper(checkpoint, climb, manifest, checkpoint_seconds)
     with choose(manifest, observer.on_blocks, threads) as engine:
         requests = climb.run(manifest.boundaries, manifest.n_columns, saved.state)
-        return _drive(requests, engine, observer, keeper)
-
-
-def _drive(
-    requests: Requests, engine: Engine, observer: Observer, keeper: Keeper | None = None
-) -> Fit:
-    """Compute what the climb asks for, hand on what it tells, return what it comes to."""
-    answer, begun = None, False
-    try:
-        while True:
-            try:
-                request = requests.send(answer)
-                answer = None
-                if isinstance(request, Sweep):
-                    answer = engine.sweep(request.work, request.groups)
-                elif isinstance(request, Begin):
-                    check_memory(engine, request.stats_bytes)
-                    count = f" {request.attempt + 1}/{request.attempts}"
-                    observer.on_start(f"EM{count * (request.attempts > 1)}", request.max_iter)
-                    begun = True
-                else:
-                    observer.on_step(request.record)
-                    if keeper:
-                        keeper.offer(request.state)
-            except KeyboardInterrupt:
-                _interrupt(requests)
-    except StopIteration as end:
-        fitted: Fit = end.value
-        state = "converged" if fitted.converged else "stopped"
-        observer.on_end("interrupted" if fitted.interrupted else state)
-        begun = False
-        return fitted
-    finally:
-        if keeper:
-            keeper.flush()
-        if begun:
-            observer.on_end("failed")
-
-
-def _interrupt(requests: Requests) -> None:
-    """End the climb: StopIteration with its fit, or KeyboardInterrupt if there is none yet."""
-    try:
-        requests.throw(Interrupted())
-    except Interrupted:
-        raise KeyboardInterrupt from None
+        return drive(requests, engine, observer, keeper)

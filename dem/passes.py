@@ -18,6 +18,7 @@ from dem.kernels.seeding import nearest
 from dem.stats import Stats, Vector
 
 Array = np.ndarray
+LARGEST = 1e150
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,8 @@ class Draw:
     """A `fraction` of the rows of each block, drawn without replacement; zero weights are left out.
 
     A fraction of 1 takes every row. How many come from a block depends on where it starts, so
-    that the counts add up to fraction · rows to within one.
+    that the counts add up to fraction · rows to within one. Values whose squares might overflow
+    come out infinite.
     """
 
     fraction: float
@@ -111,7 +113,9 @@ class Draw:
             chosen = np.sort(rng.choice(n, size=count, replace=False))
             rows, weights = rows[chosen], weights[chosen]
         present = weights != 0
-        return Rows(np.asarray(rows[present], dtype=np.float64), weights[present])
+        drawn = np.asarray(rows[present], dtype=np.float64)
+        # A start takes squares. It is an engine that can say where a value is too large for that.
+        return Rows(np.where(np.abs(drawn) < LARGEST, drawn, np.inf), weights[present])
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ from itertools import count
 from typing import Any, Self
 from uuid import uuid4
 
+import cloudpickle
+import dask
 from dask._task_spec import DataNode, List, Task, TaskRef
 from distributed import Client, Future, span
 from distributed.client import FutureCancelledError
@@ -23,7 +25,6 @@ from dem.engine.manifest import Manifest, Reader
 from dem.engine.readers.base import Spans
 from dem.engine.readers.lazy import FutureRows
 from dem.passes import Pass
-from dem.stats import leaves
 
 RANGES_PER_THREAD = 3
 FAN_IN = 16
@@ -52,8 +53,9 @@ class Cluster:
         self._name = f"dem-{uuid4().hex[:12]}"
         self._turns = count()
         self._span = ExitStack()
+        self._scattered: list[Future] = []
         self._placed = manifest  # as the workers are to read it
-        self._homes: dict[int, Future] = {}  # of each block one Future that it rests on, if any
+        self._homes: dict[int, Any] = {}  # of each block the key of what it rests on, if anything
 
     def __enter__(self) -> Self:
         self._place()
@@ -62,7 +64,7 @@ class Cluster:
 
     def __exit__(self, *exception: object) -> None:
         self._span.close()
-        self._placed, self._homes = self.manifest, {}  # the workers may forget what they were sent
+        self._forget()
 
     @property
     def threads(self) -> int:
@@ -70,10 +72,11 @@ class Cluster:
 
     def memory(self) -> Iterator[tuple[str, int, int]]:
         """(where, threads, bytes available to them) for each process that does the work."""
+        ends = dask.config.get("distributed.worker.memory.terminate") or 1.0
         for address, worker in self.client.scheduler_info(n_workers=-1)["workers"].items():
             if limit := worker["memory_limit"]:
                 used = worker.get("metrics", {}).get("memory", 0)
-                yield f"Worker {address}", worker["nthreads"], max(limit - used, 0)
+                yield f"Worker {address}", worker["nthreads"], max(int(ends * limit) - used, 0)
 
     def sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
         """The pass over the blocks of each group: one total for each of them."""
@@ -93,10 +96,12 @@ class Cluster:
     def _sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
         name = f"{self._name}-{next(self._turns)}"
         graph: dict[Any, Any] = {}
-        shipped: Any = work
-        if sum(leaf.nbytes for leaf in leaves(work)) > LITERAL_BYTES:
+        # As bytes: a worker that cannot import the model's module would die of the message itself,
+        # and all the others after it; inside a task it is an error with a name.
+        shipped: Any = cloudpickle.dumps(work)
+        if len(shipped) > LITERAL_BYTES:
+            graph[name, "pass"] = DataNode((name, "pass"), shipped)
             shipped = TaskRef((name, "pass"))
-            graph[name, "pass"] = DataNode((name, "pass"), work)
         roots = []
         for g, group in enumerate(groups):
             keys = []
@@ -112,11 +117,11 @@ class Cluster:
         if not self._homes:
             ranges = task.split(self._placed, group, RANGES_PER_THREAD * self.threads)
             return [part.detached() for part in ranges]
-        holders = self.client.who_has(list(self._homes.values()))
+        keys = list(set(self._homes.values()))
+        holders = self.client.sync(self.client.scheduler.who_has, keys=keys)
         by_worker = defaultdict(list)
         for leaf, block in enumerate(group):
-            home = self._homes.get(block)
-            by_worker[min(holders.get(home.key, ()) if home else (), default="")].append(leaf)
+            by_worker[min(holders.get(self._homes.get(block), ()), default="")].append(leaf)
         threads = self.client.nthreads()
         ranges = []
         for worker, mine in sorted(by_worker.items()):
@@ -129,37 +134,51 @@ class Cluster:
 
     def _place(self) -> None:
         """Send the workers what lives in this process; find a Future that each block rests on."""
-        reader, weights = (r and self._sent(r) for r in self._readers())
-        assert reader is not None
-        self._placed = replace(self.manifest, reader=reader, weights=weights)
-        self._homes = {}
-        if _futures(reader):
+        self._forget()
+        self._placed, self._scattered = on_workers(self.manifest, self.client)
+        reader = self._placed.reader
+        if futures_of(reader):
             for block in range(self.manifest.n_blocks):
-                if futures := _futures(reader.take([block])):
-                    self._homes[block] = futures[0]
+                if futures := futures_of(reader.take([block])):
+                    self._homes[block] = futures[0].key
 
-    def _sent(self, reader: Reader) -> Reader:
+    def _forget(self) -> None:
+        """Let the workers forget what they were sent, even where a traceback still refers to it."""
+        for future in self._scattered:
+            future.release()
+        self._scattered, self._placed, self._homes = [], self.manifest, {}
+
+
+def on_workers(manifest: Manifest, client: Client) -> tuple[Manifest, list[Future]]:
+    """The manifest with readers of data in this process sent to the workers, and what was sent."""
+    scattered: list[Future] = []
+
+    def sent(reader: Reader) -> Reader:
         if not reader.in_memory:
             return reader
-        parts = [reader.read(block) for block in range(self.manifest.n_blocks)]
-        futures = dict(enumerate(self.client.scatter(parts, hash=False)))
-        spans, first = Spans(self.manifest.boundaries), parts[0]
-        return FutureRows(futures, spans, first.shape[1:], first.dtype)
+        parts = [reader.read(block) for block in range(manifest.n_blocks)]
+        futures = client.scatter(parts, hash=False)
+        scattered.extend(futures)
+        spans, first = Spans(manifest.boundaries), parts[0]
+        return FutureRows(dict(enumerate(futures)), spans, first.shape[1:], first.dtype)
+
+    weights = manifest.weights and sent(manifest.weights)
+    return replace(manifest, reader=sent(manifest.reader), weights=weights), scattered
 
 
-def _futures(reader: Reader | None) -> tuple[Any, ...]:
+def futures_of(reader: Reader | None) -> tuple[Any, ...]:
     """The Futures that a reader rests on."""
     return getattr(reader, "futures", ())
 
 
 def _refs(reader: Reader | None) -> List | None:
-    futures = _futures(reader)
+    futures = futures_of(reader)
     return List(*[TaskRef(future.key) for future in futures]) if futures else None
 
 
-def _run(work: Pass, part: task.Range, rows: list | None, weights: list | None) -> reduce.Partial:
+def _run(work: bytes, part: task.Range, rows: list | None, weights: list | None) -> reduce.Partial:
     """A range task on a worker; `rows`, `weights`: results of the Futures that it rests on."""
-    return task.run(work, part.resolved(rows, weights))
+    return task.run(cloudpickle.loads(work), part.resolved(rows, weights))
 
 
 def _combine(graph: dict[Any, Any], name: str, keys: list[Any], n_leaves: int) -> Any:

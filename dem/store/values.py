@@ -92,12 +92,14 @@ def describe(thing: Any, arrays: dict[str, np.ndarray], path: str) -> JSON:
     path : what to call the value; a name of letters, digits and underscores.
     Raises TypeError for what is no number, string, array, tuple or registered dataclass.
     """
+    if isinstance(thing, np.generic):
+        thing = thing.item()
     if thing is None or isinstance(thing, (bool, int, str)):
         return thing
     if isinstance(thing, float):
-        return thing if math.isfinite(thing) else {"float": repr(float(thing))}
-    if isinstance(thing, (np.ndarray, np.generic)):
-        arrays[path] = np.asarray(thing)
+        return thing if math.isfinite(thing) else {"float": repr(thing)}
+    if isinstance(thing, np.ndarray):
+        arrays[path] = thing
         return {"array": path}
     if isinstance(thing, (tuple, list)):
         return {"tuple": [describe(part, arrays, f"{path}_{i}") for i, part in enumerate(thing)]}

@@ -1,0 +1,76 @@
+"""Driving a climb: compute what it asks for, hand on what it tells.
+
+Every host of a fit runs this: the process that called `fit`, or a thread of the scheduler.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from dem.climb import Begin, Fit, Interrupted, Requests, State, Sweep
+from dem.engine.hosts import Engine, check_memory
+
+
+class Observer(Protocol):
+    """Who is told how a fit gets on; see `dem.report.progress`."""
+
+    def on_start(self, description: str, total_steps: int | None) -> None: ...
+    def on_blocks(self, done: int, total: int) -> None: ...
+    def on_step(self, step: Any) -> None: ...
+    def on_end(self, reason: str) -> None: ...
+
+
+class Keeper(Protocol):
+    """Who keeps checkpoints; see `dem.checkpoint`."""
+
+    def offer(self, state: State) -> None: ...
+    def flush(self) -> None: ...
+
+
+def drive(
+    requests: Requests, engine: Engine, observer: Observer, keeper: Keeper | None = None
+) -> Fit:
+    """What the climb comes to.
+
+    A KeyboardInterrupt, of the user or raised by the observer, ends the climb, which then returns
+    what it has; it goes on up if that is nothing.
+    """
+    check_memory(engine, 0)  # before anything is read; with statistics once there are some
+    answer, begun = None, False
+    try:
+        while True:
+            try:
+                request = requests.send(answer)
+                answer = None
+                if isinstance(request, Sweep):
+                    answer = engine.sweep(request.work, request.groups)
+                elif isinstance(request, Begin):
+                    check_memory(engine, request.stats_bytes)
+                    count = f" {request.attempt + 1}/{request.attempts}"
+                    observer.on_start(f"EM{count * (request.attempts > 1)}", request.max_iter)
+                    begun = True
+                else:
+                    if keeper:
+                        keeper.offer(request.state)
+                    observer.on_step(request.record)
+            except KeyboardInterrupt:
+                _interrupt(requests)
+    except StopIteration as end:
+        fitted: Fit = end.value
+        state = "converged" if fitted.converged else "stopped"
+        observer.on_end("interrupted" if fitted.interrupted else state)
+        begun = False
+        return fitted
+    finally:
+        if keeper:
+            keeper.flush()
+        if begun:
+            observer.on_end("failed")
+
+
+def _interrupt(requests: Requests) -> None:
+    """End the climb: StopIteration with its fit, or KeyboardInterrupt if there is none yet."""
+    try:
+        requests.throw(Interrupted())
+    except Interrupted:
+        raise KeyboardInterrupt from None

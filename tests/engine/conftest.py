@@ -1,0 +1,39 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from distributed import Client, LocalCluster
+
+from dem.engine.readers import arrays
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays in memory have 4 096 rows a block."""
+    monkeypatch.setattr(arrays, "MEMORY_BLOCK_BYTES", 1)
+
+
+@pytest.fixture(scope="module")
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """Of 2 worker processes, or as many as the test asks for; not the default of this process."""
+    with (
+        LocalCluster(
+            n_workers=getattr(request, "param", 2),
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=":0",
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(params=["threads", "cluster"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Fits run on threads, and then on a cluster: None, or its client."""
+    if request.param == "threads":
+        yield None
+    else:
+        client = request.getfixturevalue("client")
+        with client.as_current():
+            yield client
