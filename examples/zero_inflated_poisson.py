@@ -19,6 +19,7 @@ from scipy.special import gammaln, xlogy
 
 import dem
 from dem.contract import Posterior, Sample
+from dem.fitting import Fit
 from dem.stats import Stats
 from dem.testing import check_model
 
@@ -85,7 +86,7 @@ class Truth:
     """What the counts are drawn from."""
 
     zero: float = 0.3
-    rates: Array = field(default_factory=lambda: np.array([0.7, 2.5, 6.0]))
+    rates: Array = field(default_factory=lambda: np.array([0.3, 0.8, 1.2]))
 
     def draw(self, n: int, seed: int = 0) -> Array:
         rng = np.random.default_rng(seed)
@@ -93,7 +94,7 @@ class Truth:
         return np.where(off[:, None], 0, rng.poisson(self.rates, (n, len(self.rates))))
 
 
-def main(n: int = 200_000) -> dict[str, dem.fitting.Fit]:
+def main(n: int = 200_000) -> dict[str, Fit]:
     truth = Truth()
     counts, model = truth.draw(n), ZeroInflatedPoisson()
     check_model(model, counts[:500])

@@ -191,5 +191,5 @@ def _combine(graph: dict[Any, Any], name: str, keys: list[Any], n_leaves: int) -
             merged.append((name, level, j))
             graph[merged[-1]] = Task(merged[-1], reduce.merge, some, n_leaves)
         keys, level = merged, level + 1
-    graph[name, "root"] = Task((name, "root"), reduce.root, TaskRef(keys[0]))
+    graph[name, "root"] = Task((name, "root"), reduce.root, TaskRef(keys[0]), n_leaves)
     return name, "root"

@@ -78,6 +78,6 @@ class Local:
             for future in (f for fs in futures for f in fs):
                 future.cancel()
         return tuple(
-            reduce.root(reduce.merge((f.result() for f in fs), len(group)))
+            reduce.root(reduce.merge((f.result() for f in fs), len(group)), len(group))
             for fs, group in zip(futures, groups, strict=True)
         )

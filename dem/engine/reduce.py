@@ -44,8 +44,8 @@ def merge(partials: Iterable[Partial], n: int) -> dict[Node, Any]:
     return nodes
 
 
-def root(nodes: Partial) -> Any:
-    """The sum of all leaves. Raises ValueError if some are missing."""
-    if len(nodes) != 1:
+def root(nodes: Partial, n: int) -> Any:
+    """The sum of all n leaves. Raises ValueError if some are missing."""
+    if nodes.keys() != {((n - 1).bit_length(), 0)}:
         raise ValueError(f"the sum is not complete: it stands at the nodes {sorted(nodes)}")
     return next(iter(nodes.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -136,8 +136,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             seed=inputs.seed_of(self.random_state),
             observer=inputs.observer_of(self.verbose),
         )
-        self._keep(fitted)
-        self.n_passes_ += 1
+        self._keep(replace(fitted, n_passes=fitted.n_passes + 1))  # with the one that follows
         shares = self._assigned(manifest)
         self.inertia_ = self._inertia(shares)
         self.labels_ = self.predict(X)

@@ -23,6 +23,9 @@ class _Axes:
         raised = np.maximum(covariances, floors)
         return raised, (raised > covariances).any(axis=1)
 
+    def collapsed(self, covariances: Array, shape: tuple[int, int], floor: float) -> Array:
+        return np.asarray(covariances.min(axis=1) <= floor)
+
     def keep(self, alive: Array, new: Array, old: Array) -> Array:
         return np.where(alive[:, None], new, old)
 

@@ -49,8 +49,12 @@ class Covariance(Protocol):
     def at_least(self, covariances: Array, floors: Array) -> tuple[Array, Array]:
         """The maximisers under Σ ⪰ diag(floors), floors (K, D); and which components changed.
 
-        Where that has no closed form, under the largest floor of the component.
+        What components or columns share is under the largest of their floors.
         """
+        ...
+
+    def collapsed(self, covariances: Array, shape: tuple[int, int], floor: float) -> Array:
+        """Which components (K,) have, in some direction, no variance above `floor` or rounding."""
         ...
 
     def keep(self, alive: Array, new: Array, old: Array) -> Array:

@@ -18,18 +18,34 @@ def _root(covariance: Array) -> Array:
     return solve_triangular(lower, np.eye(len(lower)), lower=True).T
 
 
-def _clip(covariance: Array, floor: float) -> tuple[Array, bool]:
-    """Σ with its eigenvalues raised to at least `floor`: the likelihood's maximum under that."""
+def _rounding(size: int, largest: Array | float) -> Array | float:
+    """What rounding does to the eigenvalues of Σ (D, D), given the largest.
+
+    In the frame that is D at most, except for rows unlike those of the sample: D makes a floor
+    that is the same in every turn, as it must be for the bound not to fall.
+    """
+    return np.finfo(float).eps * size * np.maximum(largest, 2 * size)
+
+
+def _clip(covariance: Array, floors: Array) -> tuple[Array, bool]:
+    """Σ raised to Σ ⪰ diag(floors), floors (D,): the likelihood's maximum under that.
+
+    In units in which the floors are one, eigenvalues below one are raised to it. No floor is
+    below the rounding of the largest eigenvalue: there would be no Cholesky factor.
+    """
+    rounding = _rounding(len(floors), np.einsum("ii->i", covariance).max())
+    units = np.sqrt(np.maximum(floors, rounding))
+    scaled = covariance / units / units[:, None]
     try:
-        if np.square(_root(covariance)).sum() <= 1.0 / floor:  # tr Λ ≥ 1 / λ_min
+        if np.square(_root(scaled)).sum() <= 1.0:  # tr Λ ≥ 1 / λ_min
             return covariance, False
     except np.linalg.LinAlgError:
         ...  # not positive definite to rounding; the eigenvalues tell by how much
-    values, vectors = np.linalg.eigh(covariance)
-    if values[0] >= floor:
+    values, vectors = np.linalg.eigh(scaled)
+    if values[0] >= 1.0:
         return covariance, False
-    clipped = (vectors * np.maximum(values, floor)) @ vectors.T
-    return (clipped + clipped.T) / 2, True
+    clipped = (vectors * np.maximum(values, 1.0)) @ vectors.T
+    return (clipped + clipped.T) / 2 * units * units[:, None], True
 
 
 class _Dense:
@@ -42,6 +58,11 @@ class _Dense:
 
     def widen(self, covariances: Array, extra: Array) -> Array:
         return covariances + np.diag(extra)
+
+    def collapsed(self, covariances: Array, shape: tuple[int, int], floor: float) -> Array:
+        values = np.linalg.eigvalsh(covariances)
+        least = np.maximum(floor, 10 * _rounding(shape[1], values[..., -1]))
+        return np.broadcast_to(values[..., 0] <= least, shape[:1])
 
     def scaled(self, values: Array, scale: Array) -> Array:
         return values * scale[:, None] * scale
@@ -80,7 +101,7 @@ class Full(_Dense):
         return unpack(scatter / weight[:, None], size)
 
     def at_least(self, covariances: Array, floors: Array) -> tuple[Array, Array]:
-        pairs = [_clip(c, f) for c, f in zip(covariances, floors.max(axis=1), strict=True)]
+        pairs = [_clip(c, f) for c, f in zip(covariances, floors, strict=True)]
         return np.stack([c for c, _ in pairs]), np.array([clipped for _, clipped in pairs])
 
     def keep(self, alive: Array, new: Array, old: Array) -> Array:
@@ -139,7 +160,7 @@ class Tied(_Dense):
         return unpack(scatter / weight.sum(), size)
 
     def at_least(self, covariances: Array, floors: Array) -> tuple[Array, Array]:
-        value, clipped = _clip(covariances, float(floors.max()))
+        value, clipped = _clip(covariances, floors.max(axis=0))
         return value, np.full(len(floors), clipped)
 
     def keep(self, alive: Array, new: Array, old: Array) -> Array:

@@ -25,7 +25,7 @@ class Frame:
         """The frame of a sample: rows (m, D) float64 with positive weights (m,).
 
         uniform : one scale for all columns (the largest), as a spherical covariance needs.
-        A column without spread keeps the scale 1.
+        A column without spread, or with one whose square underflows, keeps the scale 1.
         """
         share = weights / weights.sum()
         near = rows[0]  # a first guess, so that the mean of 1e8 ± 1 is taken over small numbers

@@ -22,6 +22,10 @@ CANCELLATION = 4e5
 # Variances in the frame, where the data have variance 1: a component that collapses onto one
 # point stops here, far below what real clusters have and above what rounding makes of zero.
 SMALLEST_VARIANCE = 1e-14
+# Variances at distance 1 from the centre of the sums: those above the first keep enough digits
+# (1e-9 of a nat is lost), those below the second have none.
+RESOLVED = 1e-8
+LOST = 4e-15
 # A component with a smaller share of the weight has no rows left.
 STARVED = 1e-15
 
@@ -123,15 +127,31 @@ class Gaussian:
         weight = np.where(alive, sums.weight, 1.0)
         offsets = sums.first / weight[:, None]
         means = np.where(alive[:, None], sums.centre + offsets, params.means)
-        covariances = form.covariances(weight, sums.about(means).second, d)
+        share = sums.weight if form.pooled else weight  # those without rows count for nothing
+        covariances = form.covariances(share, sums.about(means).second, d)
         covariances = form.widen(covariances, self.reg_covar / frame.scale**2)
-        # A covariance far smaller than its mean's distance from the centre of the sums has been
-        # lost in rounding: go as far as the digits reach, the next sums are about this mean.
-        resolved = np.square(np.where(alive[:, None], offsets, 0.0)) / (4 * CANCELLATION)
-        covariances, _ = form.at_least(covariances, np.maximum(resolved, SMALLEST_VARIANCE))
+        floors = self._floors(params, np.where(alive[:, None], offsets, 0.0))
+        covariances, _ = form.at_least(covariances, floors)
         if not alive.all():
             covariances = form.keep(alive, covariances, params.covariances)
         return replace(params, means=means, covariances=covariances, roots=form.roots(covariances))
+
+    def _floors(self, params: GaussianParams, offsets: Array) -> Array:
+        """The least variances (K, D) to be taken from sums whose means are `offsets` off centre.
+
+        A variance far smaller than that distance squared has been lost in rounding: go as far as
+        the digits reach, the next sums are about this mean. But a variance that was smaller
+        already may stay so, or the bound would fall, unless it has no digits at all.
+        """
+        squares = np.square(offsets)
+        if self.covariance.pooled:
+            squares[:] = squares.max(axis=0)
+        floors = squares * RESOLVED
+        if floors.any():
+            # Σ ⪰ c · diag(floors) for the old Σ, with c = 1 / excess
+            excess = self.covariance.magnitude(params.roots, np.sqrt(floors))
+            floors = floors / np.maximum(excess, 1.0)[:, None]
+        return np.maximum(np.maximum(floors, squares * LOST), SMALLEST_VARIANCE)
 
     def expected_log_density(self, params: GaussianParams, sums: Moments) -> float:
         form, (k, d) = self.covariance, params.means.shape
@@ -158,9 +178,9 @@ class Gaussian:
 
     def collapsed(self, params: GaussianParams) -> Array:
         """Which components (K,) stand at the smallest variance allowed in some direction."""
-        form, shape = self.covariance, params.means.shape
-        _, clipped = form.at_least(params.covariances, np.full(shape, 1.01 * SMALLEST_VARIANCE))
-        return clipped
+        # Rounding moves a variance at the floor by a few percent, and more with many columns.
+        floor = 10 * SMALLEST_VARIANCE
+        return self.covariance.collapsed(params.covariances, params.means.shape, floor)
 
     def n_parameters(self, params: GaussianParams) -> int:
         k, d = params.means.shape

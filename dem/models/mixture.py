@@ -49,7 +49,8 @@ class Mixture:
         """
         index, _ = nearest(rows, centres)
         hard = (index == np.arange(self.k)[:, None]).astype(float)
-        return self.start_from(sample, hard + 1.0 / sample.weights.sum())
+        spread = 1.0 / max(sample.weights.sum(), len(rows))  # weights may be in any unit
+        return self.start_from(sample, hard + spread)
 
     def start_from(self, sample: Sample, responsibilities: Array) -> MixtureParams:
         """The M-step on a sample under responsibilities (K, m)."""

@@ -70,6 +70,20 @@ def write(
         group.update_attributes({"attributes": attributes, "dem": {**header, "complete": True}})
 
 
+def check_target(uri: URI, *, overwrite: bool = True) -> None:
+    """Raise now what `write` would raise about the place after the work; nothing is written.
+
+    Raises
+    ------
+    FileExistsError, FileNotFoundError, PermissionError
+        If the target may not be replaced; if its parent directory does not exist, or cannot be
+        written to.
+    """
+    place = Place.of(uri)
+    _refuse_to_destroy(place, overwrite)
+    place.check_parent()
+
+
 def read(
     uri: URI, *, nonfinite: Collection[str] = (), max_bytes: int | None = None
 ) -> tuple[dict[str, Value], dict[str, JSON]]:

@@ -52,6 +52,14 @@ class Place:
         """Bytes of a file directly inside; 0 if a server does not say."""
         return int(self.fs.size(f"{self.path}/{name}") or 0)
 
+    def check_parent(self) -> None:
+        """FileNotFoundError or PermissionError if a directory cannot be made here."""
+        parent = Path(self.path).parent
+        if self.local and not parent.is_dir():
+            raise FileNotFoundError(f"there is no directory {parent} to write {self.target} in")
+        if self.local and not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(f"the directory {parent} cannot be written to")
+
     def replaced(self) -> AbstractContextManager[str]:
         """Where to write what is to be here afterwards: if the block fails, nothing of it stays.
 

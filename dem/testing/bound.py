@@ -66,6 +66,7 @@ def check_maximiser(case: Case) -> None:
     """No parameters near those of m_step, nor those before it, have more expected_log_joint.
 
     They are M-steps on the same rows with other weights, so that they are valid for any model.
+    Parameters that no M-step moves are taken for fixed (`dem.wrap.Frozen`) and not judged.
     """
     rng = case.rng("maximiser")
     for posterior in case.posteriors:

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -17,6 +18,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(request: pytest.FixtureRequest) -> Iterator[Client]:
     """Of 2 worker processes, or as many as the test asks for; not the default of this process."""
     with (
+        # Else LocalCluster gives up, for good, a worker that is away at the moment 15 s after it
+        # was lost: one that restarted and was killed again.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         LocalCluster(
             n_workers=getattr(request, "param", 2),
             threads_per_worker=1,

@@ -2,16 +2,21 @@
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
-import faults
 import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from distributed import Client
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import faults
 from dem.contract import Sample
 from dem.engine import reduce, task
 from dem.engine.local import Local
@@ -24,24 +29,17 @@ from dem.passes import Expectation
 from dem.posteriors import Exact
 from dem.starts import Centres, KMeansParallel
 from dem.stats import leaves
-from distributed import Client, LocalCluster
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 BLOCK = 4096
 ROWS, COLUMNS = 20 * BLOCK + 123, 3
 RNG = np.random.default_rng(5)
 # In multiples of 2⁻²⁰, so that shifting by a half and back is exact.
-X = np.round((RNG.normal(size=(ROWS, COLUMNS)) + 3.0 * RNG.integers(0, 3, (ROWS, 1))) * 2**20) / 2**20
+X = RNG.normal(size=(ROWS, COLUMNS)) + 3.0 * RNG.integers(0, 3, (ROWS, 1))
+X = np.round(X * 2**20) / 2**20
 WEIGHTS = RNG.integers(0, 4, size=ROWS).astype(float)
 MODEL = Mixture(3, Gaussian(Full()))
 START = Centres(X[:3])
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arrays in memory have 4 096 rows a block, as the chunks on disk have here."""
-    monkeypatch.setattr(arrays, "MEMORY_BLOCK_BYTES", 1)
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 def opened(data: Any, weights: Any = None) -> Manifest:
@@ -81,20 +79,6 @@ def expected() -> dict[str, bytes]:
             "unweighted": bits(fitted(X, threads=1)),
             "weighted": bits(fitted(X, WEIGHTS, threads=1)),
         }
-
-
-@pytest.fixture(scope="module")
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=request.param,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
 
 
 SOURCES: dict[str, Callable[[Path], Any]] = {
@@ -206,13 +190,13 @@ def test_any_ranges_in_any_order(pieces: int, seed: int) -> None:
     blocks = list(range(20))
     shuffled.shuffle(blocks)
     edges = sorted({0, 20, *(shuffled.randrange(20) for _ in range(pieces))})
-    chosen = [sorted(blocks[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    chosen = [sorted(blocks[a:b]) for a, b in pairwise(edges)]
     parts = [task.pick(manifest, range(20), some, 1)[0] for some in chosen]
     partials = [task.run(work, part.detached()) for part in parts]
     shuffled.shuffle(partials)
     cut = shuffled.randrange(len(partials) + 1)
     halves = [reduce.merge(half, 20) for half in (partials[:cut], partials[cut:])]
-    total = reduce.root(reduce.merge(halves, 20))
+    total = reduce.root(reduce.merge(halves, 20), 20)
     for a, b in zip(leaves(total), leaves(whole), strict=True):
         assert a.tobytes() == b.tobytes()
 

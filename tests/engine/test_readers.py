@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 import dask.array as da
@@ -97,6 +98,18 @@ def test_readers_travel(kind, tmp_path):
             if last + 1 not in blocks:
                 with pytest.raises((IndexError, KeyError)):
                     arrived.read(last + 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_different_blocks_may_be_read_at_once(kind, tmp_path):
+    manifest = open_data(kind(tmp_path), block_bytes=1)
+    blocks = list(range(manifest.n_blocks)) * 5
+    with ThreadPoolExecutor(8) as pool:
+        read = pool.map(
+            lambda b: np.array(manifest.reader.read(b, manifest.reader.buffer())), blocks
+        )
+        for block, rows in zip(blocks, read, strict=True):
+            np.testing.assert_allclose(rows, X[manifest.rows_of(block)], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("kind", [npy, stored, behind_dask, parquet])
@@ -456,7 +469,7 @@ def test_an_error_in_a_chunk_says_which_chunk():
 def client():
     distributed = pytest.importorskip("distributed")
     with distributed.Client(
-        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
     ) as client:
         yield client
 

@@ -1,0 +1,118 @@
+"""A cluster for the length of a command: that of a scheduler's address, or one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import dask
+
+CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where the cluster is.
+
+    dashboard : its URL, "" where Bokeh, which draws it, is not installed.
+    """
+
+    address: str
+    workers: int
+    dashboard: str
+
+
+@contextmanager
+def session(address: str | None = None, workers: int | None = None) -> Iterator[Session]:
+    """The cluster of the scheduler at an address, or one of so many processes on this machine.
+
+    Within the block it is the active client's; afterwards the connection is closed, and with it
+    the processes that were started here. Each has one thread and listens to this machine alone.
+
+    Raises ConnectionError if no scheduler answers within 10 seconds, or if the workers die of a
+    task; ValueError for what is not an address.
+    """
+    from distributed import Client
+    from distributed.client import FutureCancelledError
+    from distributed.scheduler import KilledWorker
+
+    logging.getLogger("asyncio").addFilter(_of_interest)
+    with ExitStack() as stack:
+        target = stack.enter_context(_processes(workers)) if address is None else address
+        try:
+            client = stack.enter_context(Client(target, timeout=CONNECT_SECONDS))
+        except OSError as error:
+            raise ConnectionError(
+                f"No scheduler answers at {address} within {CONNECT_SECONDS:.0f} s. Is it running, "
+                "and can this machine reach it? Addresses look like tcp://host:8786."
+            ) from error
+        drawn = address is not None or find_spec("bokeh") is not None
+        here = Session(
+            address=client.scheduler.address,
+            workers=len(client.scheduler_info(n_workers=-1)["workers"]),
+            dashboard=client.dashboard_link if drawn else "",
+        )
+        try:
+            yield here
+        except KilledWorker as error:
+            raise ConnectionError(
+                f"Workers died again and again at the same task, perhaps for lack of memory: "
+                f"{error} Use smaller chunks, or workers with more memory."
+            ) from error
+        except FutureCancelledError as error:
+            raise ConnectionError(
+                f"The cluster lost the work, perhaps as its scheduler went away: {error}"
+            ) from error
+
+
+def _of_interest(record: logging.LogRecord) -> bool:
+    """False for what distributed leaves behind when Ctrl-C ends the wait for a result."""
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "AllExit"
+
+
+@contextmanager
+def limited(threads: int | None) -> Iterator[None]:
+    """At most so many threads of this process work within the block; None: as configured."""
+    with dask.config.set(num_workers=threads) if threads else nullcontext():
+        yield
+
+
+@contextmanager
+def _processes(workers: int | None) -> Iterator[Any]:
+    """A cluster of single-threaded processes that listen to this machine alone."""
+    from distributed import LocalCluster
+
+    with _deaf_to_ctrl_c():
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,  # what fails on a worker is raised here, and told once
+        )
+    with cluster:
+        yield cluster
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started within the block ignore Ctrl-C, which a terminal sends to them too.
+
+    It is for this process alone to keep what a fit has come to, and to close the cluster.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals are not its to set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,10 @@
+"""How hypothesis runs: without deadlines, and on CI with the same examples every time."""
+
+import os
+
+from hypothesis import settings
+
+# A machine that is busy must not fail a test, nor a run on CI for examples that nobody changed.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
