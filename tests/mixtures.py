@@ -39,9 +39,9 @@ def problem(form: str, n: int, d: int, k: int, seed: int) -> Problem:
 
 @st.composite
 def problems(draw: Any, form: str) -> Problem:
-    """Problems of up to 3 components and columns, with enough rows that none collapses."""
+    """Problems of up to 3 components and columns, with some 30 rows for each component."""
     d, k = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    n = draw(st.integers(12 * k, 60))
+    n = draw(st.integers(25 * k, 35 * k))
     return problem(form, n, d, k, draw(st.integers(0, 2**32 - 1)))
 
 

@@ -21,6 +21,7 @@ MIXTURE_ONLY = {
     "covariance": "covariance_type",
     "reg_covar": "reg_covar",
     "posterior": "posterior",
+    "checkpoint": "checkpoint",
 }
 
 
@@ -51,6 +52,8 @@ MIXTURE_ONLY = {
     show_default=True,
     help="All that is random comes from it.",
 )
+@click.option("--checkpoint", metavar="PLACE", help="Keep the fit here once a minute.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one.")
 @weights_option
 @cluster_options
 @quiet_option
@@ -65,13 +68,20 @@ def fit(
     workers: int | None,
     threads: int | None,
     quiet: bool,
+    resume: bool,
     **options: Any,
 ) -> None:
     """Fit a model to DATA.
 
-    Ctrl-C ends the fit and keeps the model of the last turn.
+    Ctrl-C ends the fit and keeps the model of the last turn. With --checkpoint and --resume the
+    same command begins a fit and, however often it was cut off, takes it up again; the options
+    that describe the fit are then those of the checkpoint.
     """
+    checkpoint = options["checkpoint"]
+    if resume and checkpoint is None:
+        raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
     estimator = _estimator(model, k, {n: v for n, v in options.items() if v is not None})
+    from dem.checkpoint import exists
     from dem.cli.watch import Watch
     from dem.engine.manifest import open_data
     from dem.report.progress import Progress, Silent
@@ -88,7 +98,10 @@ def fit(
     with cluster(scheduler, workers, threads, quiet):
         began = time.perf_counter()
         try:
-            estimator.fit(data, sample_weight=weights)
+            if resume and exists(checkpoint):
+                estimator = type(estimator).resume(checkpoint, data, weights, verbose=watch)
+            else:
+                estimator.fit(data, sample_weight=weights)
         except KeyboardInterrupt as error:
             raise Interrupted("no turn was complete, so nothing was written.") from error
         seconds = time.perf_counter() - began
@@ -100,7 +113,7 @@ def fit(
                 "rows": f"{rows:,}",
                 "columns": f"{columns:,}",
                 "turns": f"{estimator.n_iter_}",
-                "converged": "yes" if watch.converged else "no",
+                "converged": "yes" if getattr(estimator, "converged_", watch.converged) else "no",
                 **_objective(estimator, rows),
                 "passes": f"{estimator.n_passes_:.3g}",
                 "seconds": f"{seconds:.3g}",

@@ -10,8 +10,6 @@ import click
 
 from dem.cli.outcome import DEBUG
 
-Decorator = Callable[[Callable[..., Any]], Any]
-
 
 def _set_debug(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     if value:

@@ -24,6 +24,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> s
         "  ".join(f"{cell:>{size}}" for cell, size in zip(row[:shown], sizes[:shown], strict=True))
         for row in (header, *rows)
     ]
-    if shown < len(sizes):
-        lines.append(f"... and {len(sizes) - shown} more columns; --json has all")
+    if left := len(sizes) - shown:
+        lines.append(f"... and {left} more column{'s' * (left != 1)}; --json has all")
     return "\n".join(lines)

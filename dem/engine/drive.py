@@ -41,7 +41,7 @@ def drive(
     try:
         while True:
             try:
-                if True:  # the M-step: small matrices, and the same bits anywhere
+                with one_blas_thread():  # the M-step: small matrices, and the same bits anywhere
                     request = requests.send(answer)
                 answer = None
                 if isinstance(request, Sweep):

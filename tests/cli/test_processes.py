@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,3 +144,26 @@ def test_ctrl_c_keeps_the_last_turn(place: str, data, rows, tmp_path) -> None:
     assert last[0].startswith("Warning: Interrupted")
     assert last[1:] == [f"Interrupted: the model of turn {model.n_iter_} was written to model."]
     assert np.isfinite(model.score(rows))
+
+
+def test_a_killed_fit_is_taken_up_again(tmp_path: Path) -> None:
+    """The same command, after SIGKILL in mid-fit, ends with the model of an unbroken fit."""
+    rows = np.random.default_rng(0).normal(size=(200_000, 4))
+    np.save(tmp_path / "rows.npy", rows)
+    line = "fit rows.npy -k 3 --tol 0 --max-iter 15 --quiet --checkpoint kept --resume --out model"
+    first = subprocess.Popen([*COMMAND, *line.split()], cwd=tmp_path, env=ENVIRONMENT)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("kept/at-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    run(line, tmp_path)
+    run(line.replace(" --checkpoint kept --resume --out model", " --out whole"), tmp_path)
+    model, whole = dem.load(tmp_path / "model"), dem.load(tmp_path / "whole")
+    assert model.n_iter_ == whole.n_iter_ == 15
+    assert model.means_.tobytes() == whole.means_.tobytes()
+
+
+def test_resuming_needs_a_place(tmp_path: Path) -> None:
+    done = run("fit rows.npy -k 3 --resume", tmp_path, code=2)
+    assert "--resume needs --checkpoint" in done.stderr
