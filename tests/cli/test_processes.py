@@ -126,15 +126,16 @@ def test_ctrl_c_keeps_the_last_turn(place: str, data, rows, tmp_path) -> None:
             text=True,
             start_new_session=True,
         )
-    try:
-        assert process.stderr is not None
-        for told in process.stderr:
-            if "iteration 3 " in told:
-                break
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
-        output, rest = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    with process:
+        try:
+            assert process.stderr is not None
+            for told in process.stderr:
+                if "iteration 3 " in told:
+                    break
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
+            output, rest = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, rest
     model = dem.load(tmp_path / "model")
     assert model.n_iter_ >= 3

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import faults
+from dem import GaussianMixture
 from dem.contract import Sample
 from dem.engine import reduce, task
 from dem.engine.local import Local
@@ -133,6 +134,16 @@ def test_two_workers(client: Client, source: str, stored: Path, expected: dict[s
 
 
 @two_workers
+@pytest.mark.parametrize("columns", [3, 2])
+def test_labels_of_persisted_data(client: Client, columns: int) -> None:
+    """Labels are computed where the chunks are, also if a row is in more than one."""
+    mixture = GaussianMixture(3, random_state=0, tol=0.1).fit(X)
+    with client.as_current():
+        x = (da.from_array(X - 0.5, chunks=(BLOCK, columns)).persist() + 0.5).persist()
+        np.testing.assert_array_equal(mixture.predict(x).compute(), mixture.predict(X))
+
+
+@two_workers
 @pytest.mark.parametrize("weights", WEIGHTED)
 @pytest.mark.parametrize("source", ON_DISK_OR_NOT)
 def test_weights_on_workers(
@@ -155,6 +166,7 @@ def test_a_worker_dies(
     whole = Mixture(3, Gaussian(Diagonal()))
     w = None if weights is None else WEIGHTS
     unbroken = fitted(X, w, whole, start=START, max_iter=3, threads=1)
+    client.wait_for_workers(2)  # the one that the test before has killed is back
     before = client.run(os.getpid).values()
     with client.as_current():
         w = None if weights is None else WEIGHTED[weights](stored)
