@@ -60,7 +60,8 @@ class Gaussian:
     reg_covar : added to the variances in each M-step, in the squared units of the data, as
         scikit-learn does. It is not a maximiser: with a value that is not small against the
         variances the bound may fall. With 0, components are kept from collapsing by a floor
-        at 1e-14 of the data's variance.
+        at 1e-14 of the data's variance (with correlations, 4e-16 D² where that is more). Rounding
+        moves a variance that stands there by a few percent, and the bound by as much of a nat.
     """
 
     covariance: Covariance = field(default_factory=Full)
