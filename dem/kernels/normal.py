@@ -45,7 +45,8 @@ def load_tile(rows: np.ndarray, origin: np.ndarray, scale: np.ndarray, out: np.n
     data at a large offset have left.
     """
     np.subtract(rows.T, origin[:, None], out=out, dtype=np.float64)
-    out *= (1.0 / scale)[:, None]
+    if (scale != 1.0).any():
+        out *= (1.0 / scale)[:, None]
 
 
 def products(x: np.ndarray, out: np.ndarray) -> None:
