@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dem.checks import check_number, check_offers
 from dem.contract import Model, Params, Posterior, Sample, Schedule
 from dem.em import EStep, Step, em
 from dem.errors import DataError
@@ -119,7 +120,10 @@ Requests = Generator[Sweep | Begin | Turn, Any, Fit]
 
 @dataclass(frozen=True, eq=False)
 class Climb:
-    """What is to be fitted, and how; see `dem.fit` for the arguments."""
+    """What is to be fitted, and how; see `dem.fit` for the arguments.
+
+    Raises TypeError or ValueError naming the argument that cannot be.
+    """
 
     model: Model
     start: Start = FromModel()
@@ -130,12 +134,22 @@ class Climb:
     n_init: int = 1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_offers("model", self.model, Model)
+        check_offers("start", self.start, Start)
+        check_offers("schedule", self.schedule, Schedule)
+        check_offers("posterior", self.posterior, Posterior)
+        check_number("max_iter", self.max_iter, int, 0)
+        check_number("tol", self.tol, float, 0)
+        check_number("n_init", self.n_init, int, 1)
+        check_number("seed", self.seed, int, 0)
+
     def run(self, boundaries: np.ndarray, n_columns: int, state: State | None = None) -> Requests:
         """The fit to data whose blocks have these row offsets; from a state, or from the start."""
         passes = _Counted(boundaries, n_columns, state.passes if state else 0.0)
         best, first, sample = (state.best, state.attempt, None) if state else (None, 0, None)
         interrupted = False
-        for attempt in range(first, max(self.n_init, 1)):
+        for attempt in range(first, self.n_init):
             try:
                 if state is None:
                     if sample is None:
@@ -202,8 +216,8 @@ class Climb:
 
     def _stands_still(self, history: Sequence[Record]) -> bool:
         """Whether the bound per row has changed by less than tol in the last turn."""
-        bounds = [record.bound_e for record in history[-2:]]
-        return len(bounds) == 2 and abs(bounds[1] - bounds[0]) < self.tol
+        bounds = [getattr(self.start, "bound", -math.inf), *(turn.bound_e for turn in history)]
+        return len(bounds) > 1 and abs(bounds[-1] - bounds[-2]) < self.tol
 
     def _first(self, sample: Sample, attempt: int, passes: _Counted) -> Generator[Sweep, Any, Any]:
         """The parameters that the start comes to; it is a generator of passes itself."""

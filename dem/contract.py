@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from dem.stats import Stats
 
+if TYPE_CHECKING:
+    from dem.families.frame import Frame
+
 Array = np.ndarray
 Params = Any  # a frozen dataclass of arrays (or a tuple of such): θ
 Prepared = Any  # whatever a model wants computed from θ once per task
+STARVED = 1e-15  # a component with no larger share of the weight has no rows left
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,10 @@ class Family(Protocol):
     Its statistics are a `Vector` with a field `weight` (K,): the expected number of rows of each.
     """
 
+    def frame(self, sample: Sample) -> Frame:
+        """The units in which a start measures distances between rows."""
+        ...
+
     def start(self, sample: Sample, responsibilities: Array) -> Params:
         """First parameters from a sample under responsibilities (K, n)."""
         ...
@@ -112,7 +120,7 @@ class Family(Protocol):
         ...
 
     def maximise(self, params: Params, sums: Any) -> Params:
-        """θ that maximises expected_log_density; components without rows keep theirs."""
+        """θ that maximises expected_log_density; those `STARVED` of rows keep theirs."""
         ...
 
     def expected_log_density(self, params: Params, sums: Any) -> float:
@@ -123,8 +131,8 @@ class Family(Protocol):
         """Raise ValueError unless params have the shapes and signs of k components."""
         ...
 
-    def collapsed(self, params: Params) -> Array:
-        """Which components (K,) stand at the edge of what is allowed, on too few rows."""
+    def diagnose(self, params: Params) -> tuple[str, ...]:
+        """What is wrong with components at the edge of the allowed, and what to do, in words."""
         ...
 
     def n_parameters(self, params: Params) -> int:

@@ -8,7 +8,7 @@ one thread and on a thousand.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -37,7 +37,10 @@ class Block:
 
 
 class Pass(Protocol):
-    """What an engine can run over the data."""
+    """What an engine can run over the data.
+
+    One that is not a part of an iteration may say what it is for in a `description`, a short str.
+    """
 
     def prepare(self) -> Any:
         """Once per task, before its first block."""
@@ -101,6 +104,7 @@ class Draw:
 
     fraction: float
     seed: int
+    description: ClassVar[str] = "sampling rows"
 
     def prepare(self) -> None:
         return None
@@ -144,7 +148,11 @@ class Spread:
     centres: Array
     frame: Frame
     limit: int
-    seed: tuple[int, ...]
+    seed: tuple[int, ...]  # the last number is that of the round, from 0
+
+    @property
+    def description(self) -> str:
+        return f"k-means|| round {self.seed[-1] + 1}"
 
     def prepare(self) -> None:
         return None
@@ -173,6 +181,7 @@ class Assign:
 
     centres: Array
     frame: Frame
+    description: ClassVar[str] = "counting the rows nearest to each centre"
 
     def prepare(self) -> None:
         return None

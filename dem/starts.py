@@ -7,6 +7,7 @@ none, since a bounded sample of rows is enough.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from dem.contract import Model, Params, Sample
-from dem.families.frame import Frame
 from dem.kernels.seeding import draw, lloyd, plus_plus
 from dem.models.mixture import Mixture
 from dem.passes import Assign, Pass, Reservoir, Shares, Spread
@@ -25,7 +25,11 @@ NO_PASS: tuple[Pass, ...] = ()
 
 
 class Start(Protocol):
-    """Where the climb begins."""
+    """Where the climb begins.
+
+    One that goes on from another fit may have a `bound`, the last that this had in its E
+    half-step: the first turn may then be enough to tell that it stands still.
+    """
 
     def __call__(self, model: Any, sample: Sample, seed: int) -> Steps: ...
 
@@ -36,9 +40,10 @@ def _rng(seed: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Given:
-    """The given parameters."""
+    """The given parameters; see `Start` for the bound."""
 
     params: Params
+    bound: float = -math.inf
 
     def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
         yield from NO_PASS
@@ -70,12 +75,11 @@ class RandomRows:
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
         yield from NO_PASS
-        rows = Frame.of(sample.rows, sample.weights).inward(sample.rows)
         rng, mass, chosen = _rng(seed), sample.weights.copy(), []
         for _ in range(model.k):
             chosen.append(int(draw(mass, rng, 1)[0]))
             mass[chosen[-1]] = 0.0
-        return model.start_around(sample, rows, rows[chosen])
+        return model.start_around(sample, sample.rows[chosen])
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,7 @@ class Centres:
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
         yield from NO_PASS
-        frame = Frame.of(sample.rows, sample.weights)
-        centres = frame.inward(np.asarray(self.centres, float))
-        return model.start_around(sample, frame.inward(sample.rows), centres)
+        return model.start_around(sample, np.asarray(self.centres, float))
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,12 @@ class KMeansPlusPlus:
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
         yield from NO_PASS
-        rows = Frame.of(sample.rows, sample.weights).inward(sample.rows)
+        frame = model.family.frame(sample)
+        rows = frame.inward(sample.rows)
         centres = plus_plus(rows, sample.weights, model.k, _rng(seed))
         if self.lloyd:
             centres = lloyd(rows, sample.weights, centres)
-        return model.start_around(sample, rows, centres)
+        return model.start_around(sample, frame.outward(centres))
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class KMeansParallel:
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
         if sample.complete:
             return (yield from KMeansPlusPlus(lloyd=True)(model, sample, seed))
-        frame, rng = Frame.of(sample.rows, sample.weights), _rng(seed)
+        frame, rng = model.family.frame(sample), _rng(seed)
         first = sample.rows[draw(sample.weights, rng, 1)]
         candidates = frame.inward(first)
         limit = max(int(self.oversampling * model.k), 1)
@@ -131,4 +134,4 @@ class KMeansParallel:
         shares: Shares = yield Assign(candidates, frame)
         centres = plus_plus(candidates, shares.weights, model.k, rng)
         centres = lloyd(candidates, shares.weights, centres)
-        return model.start_around(sample, frame.inward(sample.rows), centres)
+        return model.start_around(sample, frame.outward(centres))

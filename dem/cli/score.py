@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import click
@@ -32,8 +31,8 @@ def score(
 
     For k-means, the inertia: the sum of squared distances to the nearest centres.
     """
+    from dem.cli.models import load
     from dem.engine.manifest import open_data
-    from dem.store import load
 
     estimator, rows = load(model), open_data(data, weights=weights).n_rows
     with cluster(scheduler, workers, threads, quiet=as_json):
@@ -49,10 +48,9 @@ def _results(estimator: Any, data: str, weights: str | None) -> dict[str, float]
     """The figures, by one pass over the data."""
     if hasattr(estimator, "inertia_"):
         return {"inertia": -estimator.score(data, sample_weight=weights)}
-    mean, n = estimator._score(data, weights)
-    deviance, parameters = -2 * mean * n, estimator._n_parameters()
+    found = estimator.criteria(data, weights)
     return {
-        "mean_log_likelihood": mean,
-        "bic": deviance + parameters * math.log(n),
-        "aic": deviance + 2 * parameters,
+        "mean_log_likelihood": found.log_likelihood / found.n_samples,
+        "bic": found.bic,
+        "aic": found.aic,
     }

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from dem.engine.lazy import rowwise
-from dem.estimators import given, inputs, stored
-from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
-from dem.fitting import Fit, fit, resume, total
+from dem.checks import check_number
+from dem.climb import Climb
+from dem.contract import Posterior, Schedule
+from dem.engine.manifest import Manifest
+from dem.estimators import given, inputs
+from dem.estimators.criteria import Criteria
+from dem.estimators.fitted import Fitted
+from dem.families import Gaussian
+from dem.families.covariance import Covariance
+from dem.fitting import Fit, total
 from dem.models.mixture import Mixture
 from dem.passes import LogLikelihood
-from dem.starts import Given
 from dem.storable import storable
 
 Array = np.ndarray
-COVARIANCES = {"full": Full(), "tied": Tied(), "diag": Diagonal(), "spherical": Spherical()}
+NOT_THEIRS = ("history_", "n_passes_", "n_parameters_")
 
 
 @storable("GaussianMixture")
-class GaussianMixture(DensityMixin, BaseEstimator):
+class GaussianMixture(DensityMixin, Fitted):
     """Gaussian mixture, fitted by EM to data in memory, on disk or on a cluster.
 
     p(x) = Σₖ πₖ N(x; μₖ, Σₖ). Arguments and attributes have the names, shapes and meanings of
@@ -41,12 +45,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):
     max_iter, n_init : int
     init_params : {"k-means||", "k-means++", "kmeans", "random", "random_from_data"} or a start
         "k-means||" reads data that exceed the sample of some 65 000 rows five times; the others
-        use only the sample, which "kmeans" clusters to the end.
+        use only the sample, which "kmeans" clusters to the end. They measure distances in
+        standard deviations of each column, so that a start does not depend on units; in the
+        user's units where covariances are spherical, as those do depend on them.
     weights_init : (n_components,), means_init : (n_components, n_features), precisions_init
         Given parts of the start. `means_init` alone puts each row to its nearest mean.
     random_state : int, RandomState, Generator or None
     warm_start : bool
-        Go on from the parameters of the last fit.
+        Go on from the parameters and the bound of the last fit.
     verbose : int or an observer
         1 shows progress.
     schedule : {"auto", "batch"} or a `Schedule`
@@ -62,6 +68,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):
         For each turn the bound after the E and after the M half-step, and seconds.
     n_passes_ : float
         Full reads of the data, those of the start included.
+    n_parameters_ : int
+        Free parameters of the model.
 
     X may be a NumPy array or memmap, a dataframe (pandas or Dask), a Dask or Zarr array, an
     xarray.DataArray, or the path or URL of a Zarr array, a .npy file or Parquet. With an active
@@ -107,55 +115,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
-        model = self._model()
-        manifest = inputs.open_input(self, X, sample_weight, reset=True)
-        inputs.check_rows(manifest, "n_components", self.n_components)
-        again = self.warm_start and hasattr(self, "_fitted")
-        start = (
-            self._last(model, manifest.n_columns)
-            if again
-            else given.start_of(self, model, manifest.n_columns)
-        )
-        fitted = fit(
-            model,
-            manifest,
-            start=start,
-            schedule=inputs.resolve("schedule", self.schedule, inputs.SCHEDULES),
-            posterior=inputs.resolve("posterior", self.posterior, inputs.POSTERIORS),
-            max_iter=self.max_iter,
-            tol=self.tol,
-            n_init=1 if again else self.n_init,
-            seed=inputs.seed_of(self.random_state),
-            observer=inputs.observer_of(self.verbose),
-            checkpoint=self.checkpoint,
-        )
-        self._keep(fitted)
-        inputs.warn_about(fitted, self.max_iter, self.tol)
-        return self
+        return self._fit(X, sample_weight)
 
     @classmethod
-    def resume(
-        cls, checkpoint: Any, X: Any = None, sample_weight: Any = None, *, verbose: Any = 0
-    ) -> Self:
-        """Go on with a fit that was cut off, from its checkpoint; see `dem.resume`.
+    def from_fit(cls, fit: Fit) -> Self:
+        """The estimator of a fit by `dem.fit`, `dem.resume` or a job, in the user's units.
 
-        X and sample_weight are those of the fit; an X that was a path is found again by it.
+        Raises TypeError or ValueError unless it is the `Fit` of a mixture of Gaussians.
         """
-        watch = inputs.observer_of(verbose)
-        fitted = resume(checkpoint, X, weights=sample_weight, observer=watch)
-        self = cls._of(fitted)
-        inputs.warn_about(fitted, len(fitted.history), self.tol)
-        return self
-
-    @classmethod
-    def _of(cls, fitted: Fit) -> Self:
-        """The estimator of a fit that was made elsewhere."""
-        model: Any = fitted.model
-        if not isinstance(model, Mixture) or not isinstance(model.family, Gaussian):
-            raise ValueError(f"not the fit of a Gaussian mixture but of {model}")
-        family = model.family
-        self = cls(model.k, covariance_type=family.covariance.name, reg_covar=family.reg_covar)
-        self._keep(fitted)
+        if not isinstance(fit, Fit):
+            raise TypeError(f"from_fit takes the Fit that dem.fit returns, got {fit!r:.60}.")
+        self = cls(**cls._arguments_of_model(fit.model))
+        self._keep(fit)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -185,114 +156,95 @@ class GaussianMixture(DensityMixin, BaseEstimator):
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The mean of log p(row) over the rows, in nats."""
-        return self._score(X, sample_weight)[0]
+        found = self.criteria(X, sample_weight)
+        return found.log_likelihood / found.n_samples
+
+    def criteria(self, X: Any, sample_weight: Any = None) -> Criteria:
+        """log_likelihood, n_samples, n_parameters, bic and aic, by one pass over X."""
+        check_is_fitted(self)
+        manifest = inputs.open_input(self, X, sample_weight, reset=False)
+        found = total(LogLikelihood(self._fitted.model, self._fitted.params), manifest)
+        return Criteria.of(float(found[0]), float(found[1]), self.n_parameters_)
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Bayesian information criterion, −2 log L + P log n: lower is better."""
-        mean, n = self._score(X, sample_weight)
-        return -2 * mean * n + self._n_parameters() * np.log(n)
+        return self.criteria(X, sample_weight).bic
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Akaike information criterion, −2 log L + 2 P: lower is better."""
-        mean, n = self._score(X, sample_weight)
-        return -2 * mean * n + 2 * self._n_parameters()
+        return self.criteria(X, sample_weight).aic
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
         """Random rows (n_samples, n_features) and their components, ordered by component."""
         check_is_fitted(self)
-        inputs.check_number("n_samples", n_samples, int, 1)
+        check_number("n_samples", n_samples, int, 1)
         rng = np.random.default_rng(inputs.seed_of(self.random_state))
         return self._fitted.model.sample(self._fitted.params, n_samples, rng)
 
     def to_sklearn(self) -> Any:
-        """A fitted `sklearn.mixture.GaussianMixture` with these parameters."""
+        """A fitted `sklearn.mixture.GaussianMixture` with these parameters.
+
+        Raises ValueError where scikit-learn has no such form of covariance.
+        """
         from sklearn.mixture import GaussianMixture as Theirs
 
         check_is_fitted(self)
+        word = inputs.word_of(self._fitted.model.family.covariance, inputs.COVARIANCES)
+        if word not in inputs.COVARIANCES:
+            raise ValueError(f"scikit-learn has no covariance_type for {word!r}.")
         theirs = Theirs(
-            len(self.weights_), covariance_type=self._family.covariance.name,
+            len(self.weights_), covariance_type=word,
             tol=self.tol, reg_covar=self.reg_covar, max_iter=self.max_iter,
         )  # fmt: skip
-        for name in (
-            *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"),
-            *("converged_", "n_iter_", "lower_bound_", "lower_bounds_"),
-            *("n_features_in_", "feature_names_in_"),
-        ):
-            if hasattr(self, name):
-                setattr(theirs, name, getattr(self, name))
+        for name, value in vars(self).items():
+            if name.endswith("_") and name not in NOT_THEIRS:
+                setattr(theirs, name, value)
         return theirs
-
-    def to_store(self) -> stored.Parts:
-        """Arrays in the frame of the fit, and the rest as JSON; see `dem.save`."""
-        check_is_fitted(self)
-        return stored.parts_of(self, ("tol", "max_iter", "n_init"))
-
-    @classmethod
-    def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
-        """The estimator that `to_store` described; ValueError if the parts do not fit together."""
-        self = cls._of(stored.fit_of(arrays, attributes))
-        stored.restore(self, attributes)
-        return self
 
     def _model(self) -> Mixture:
         """The model that the arguments describe, after checking them."""
-        inputs.check_number("n_components", self.n_components, int, 1)
-        inputs.check_number("tol", self.tol, float, 0)
-        inputs.check_number("reg_covar", self.reg_covar, float, 0)
-        inputs.check_number("max_iter", self.max_iter, int, 0)
-        inputs.check_number("n_init", self.n_init, int, 1)
-        form = inputs.resolve("covariance_type", self.covariance_type, COVARIANCES)
+        check_number("n_components", self.n_components, int, 1)
+        check_number("reg_covar", self.reg_covar, float, 0)
+        words = inputs.COVARIANCES
+        form = inputs.resolve("covariance_type", self.covariance_type, words, Covariance)
         return Mixture(self.n_components, Gaussian(form, float(self.reg_covar)))
 
-    def _last(self, model: Mixture, n_columns: int) -> Given:
-        """The parameters of the last fit; ValueError if they do not suit this one."""
-        form: Any = model.family
-        asked = (model.k, n_columns, form.covariance.name)
-        there = (*self.means_.shape, self._family.covariance.name)
-        if asked != there:
-            raise ValueError(
-                "warm_start cannot go on from the last fit: it had {} components, {} features and "
-                "covariance_type {!r}, now there are {}, {} and {!r}. Use warm_start=False.".format(
-                    *there, *asked
-                )
-            )
-        return Given(self._fitted.params)
+    _arguments_of_model = staticmethod(given.arguments_of_model)
+    _arguments_of = staticmethod(given.arguments_of)
+
+    def _climb(self, manifest: Manifest) -> Climb:
+        model = self._model()
+        inputs.check_rows(manifest, "n_components", self.n_components)
+        again = self.warm_start and hasattr(self, "_fitted")
+        return Climb(
+            model,
+            start=(
+                given.last_of(self._fitted, model, manifest.n_columns)
+                if again
+                else given.start_of(self, model, manifest.n_columns)
+            ),
+            schedule=inputs.resolve("schedule", self.schedule, inputs.SCHEDULES, Schedule),
+            posterior=inputs.resolve("posterior", self.posterior, inputs.POSTERIORS, Posterior),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_init=1 if again else self.n_init,
+            seed=inputs.seed_of(self.random_state),
+        )
 
     def _keep(self, fitted: Fit) -> None:
-        """Set the attributes of a fit."""
-        self._fitted = fitted
-        family, params = self._family, fitted.params
-        form = family.covariance
+        super()._keep(fitted)
+        params, family = fitted.params, fitted.model.family
         self.weights_ = params.weights
-        self.means_, self.covariances_, roots = family.public(params.components)
-        self.precisions_cholesky_ = roots
-        dense = form.name in ("full", "tied")
-        self.precisions_ = roots @ roots.swapaxes(-1, -2) if dense else roots**2
-        self.converged_, self.n_iter_ = fitted.converged, len(fitted.history)
+        self.means_, self.covariances_, roots = family.outward(params.components)
+        self.precisions_cholesky_, self.precisions_ = roots, family.covariance.precisions(roots)
+        self.n_parameters_ = fitted.model.n_parameters(params)
         self.lower_bound_ = fitted.lower_bound
         self.lower_bounds_ = [record.bound_e for record in fitted.history]
-        self.history_, self.n_passes_ = fitted.history, fitted.n_passes
-        self.n_features_in_ = params.components.means.shape[1]
 
-    @property
-    def _family(self) -> Gaussian:
-        """The family of the fitted model."""
-        family: Any = self._fitted.model.family
-        return family
+    def _conclude(self, fitted: Fit, manifest: Manifest, X: Any) -> None:
+        self._keep(fitted)
+        inputs.warn_about(fitted, self.max_iter, self.tol)
 
     def _prepared(self) -> tuple[Mixture, Any]:
         check_is_fitted(self)
         return self._fitted.model, self._fitted.model.prepare(self._fitted.params)
-
-    def _rowwise(self, X: Any, function: Any, dtype: Any, width: int | None = None) -> Any:
-        return rowwise(X, inputs.usable(self, X, reset=False), function, dtype, width)
-
-    def _score(self, X: Any, sample_weight: Any) -> tuple[float, float]:
-        """(mean log-likelihood per row, number of rows), by one pass."""
-        model, _ = self._prepared()
-        manifest = inputs.open_input(self, X, sample_weight, reset=False)
-        log_likelihood, n = total(LogLikelihood(model, self._fitted.params), manifest)
-        return float(log_likelihood / n), float(n)
-
-    def _n_parameters(self) -> int:
-        return self._fitted.model.n_parameters(self._fitted.params)

@@ -1,4 +1,4 @@
-"""A start of which the user has given parts: weights, means or precisions."""
+"""Where a Gaussian mixture begins, from its arguments; and its arguments, from a fit."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from dem.checkpoint import Saved
 from dem.contract import Sample
 from dem.estimators import inputs
+from dem.families import Gaussian
+from dem.fitting import Fit
 from dem.models.mixture import Mixture, MixtureParams
-from dem.starts import Centres, Start, Steps
+from dem.starts import Centres, Given, Start, Steps
 
 Array = np.ndarray
 
@@ -28,34 +31,80 @@ class PartlyGiven:
         start = self.start if self.means is None else Centres(self.means)
         params: MixtureParams = yield from start(model, sample, seed)
         family: Any = model.family
-        means, covariances, _ = family.public(params.components)
+        means, covariances, _ = family.outward(params.components)
         if self.means is not None:
             means = self.means
         if self.precisions is not None:
-            form = family.covariance
-            covariances = form.public(form.inverse(form.private(self.precisions)))
+            covariances = family.covariance.inverse(self.precisions)
         weights = params.weights if self.weights is None else self.weights
-        return MixtureParams(weights, family.params(means, covariances, params.components.frame))
+        return MixtureParams(weights, family.inward(means, covariances, params.components.frame))
 
 
 def start_of(estimator: Any, model: Mixture, n_columns: int) -> Start:
     """The start that a Gaussian mixture's arguments describe, after checking what is given."""
-    start = inputs.resolve("init_params", estimator.init_params, inputs.STARTS)
+    start = inputs.resolve("init_params", estimator.init_params, inputs.STARTS, Start)
     family: Any = model.family
-    k, form = model.k, family.covariance.name
-    shapes = {
-        "full": (k, n_columns, n_columns),
-        "tied": (n_columns, n_columns),
-        "diag": (k, n_columns),
-        "spherical": (k,),
-    }
+    k, form = model.k, family.covariance
+    shape = form.shape(k, n_columns)
     weights = inputs.check_array_of("weights_init", estimator.weights_init, (k,))
     means = inputs.check_array_of("means_init", estimator.means_init, (k, n_columns))
-    precisions = inputs.check_array_of("precisions_init", estimator.precisions_init, shapes[form])
+    precisions = inputs.check_array_of("precisions_init", estimator.precisions_init, shape)
     if weights is None and means is None and precisions is None:
         return start
     if weights is not None and ((weights < 0).any() or abs(weights.sum() - 1) > 1e-6):
         raise ValueError("weights_init must be non-negative and sum to 1.")
     if precisions is not None:
-        inputs.check_positive("precisions_init", precisions, form in ("full", "tied"))
+        form.check("precisions_init", precisions)
     return PartlyGiven(start, weights, means, precisions)
+
+
+def arguments_of_model(model: Any) -> dict[str, Any]:
+    """The arguments that describe a model; ValueError if it is no mixture of Gaussians."""
+    if not isinstance(model, Mixture) or not isinstance(model.family, Gaussian):
+        raise ValueError(f"not the fit of a Gaussian mixture but of {model}")
+    return {
+        "n_components": model.k,
+        "covariance_type": inputs.word_of(model.family.covariance, inputs.COVARIANCES),
+        "reg_covar": model.family.reg_covar,
+    }
+
+
+def arguments_of(saved: Saved) -> dict[str, Any]:
+    """The arguments that describe the fit of a checkpoint; ValueError as `arguments_of_model`."""
+    climb = saved.climb
+    return {
+        **arguments_of_model(climb.model),
+        **_arguments_of_start(climb.start),
+        "schedule": inputs.word_of(climb.schedule, inputs.SCHEDULES),
+        "posterior": inputs.word_of(climb.posterior, inputs.POSTERIORS),
+        "max_iter": climb.max_iter,
+        "tol": climb.tol,
+        "n_init": climb.n_init,
+        "random_state": climb.seed,
+    }
+
+
+def _arguments_of_start(start: Start) -> dict[str, Any]:
+    if not isinstance(start, PartlyGiven):
+        return {"init_params": inputs.word_of(start, inputs.STARTS)}
+    return {
+        **_arguments_of_start(start.start),
+        "weights_init": start.weights,
+        "means_init": start.means,
+        "precisions_init": start.precisions,
+    }
+
+
+def last_of(fitted: Fit, model: Mixture, n_columns: int) -> Given:
+    """The parameters of the last fit; ValueError if they do not suit this model and data."""
+    ours: Any = model.family
+    asked = (model.k, n_columns, ours.covariance)
+    there = (*fitted.params.components.means.shape, fitted.model.family.covariance)
+    if asked != there:
+        raise ValueError(
+            "warm_start cannot go on from the last fit: it had {} components, {} features and "
+            "covariance_type {}, now there are {}, {} and {}. Use warm_start=False.".format(
+                *there, *asked
+            )
+        )
+    return Given(fitted.params, fitted.lower_bound)

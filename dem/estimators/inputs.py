@@ -12,15 +12,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dem import starts
+from dem.checks import check_number, check_offers
 from dem.engine.manifest import Manifest, cut, open_source, place_of
 from dem.engine.readers.arrays import open_array
 from dem.engine.readers.base import Source
 from dem.errors import DataError, DegenerateComponentWarning
+from dem.families import Diagonal, Full, Spherical, Tied
 from dem.fitting import Fit
 from dem.posteriors import Exact, Hard
 from dem.report.progress import Observer, Progress, Silent
 from dem.schedules import FullBatch
 
+COVARIANCES = {form.name: form for form in (Full(), Tied(), Diagonal(), Spherical())}
 SCHEDULES = {"auto": FullBatch(), "batch": FullBatch()}
 POSTERIORS = {"exact": Exact(), "hard": Hard()}
 STARTS = {
@@ -32,24 +35,20 @@ STARTS = {
 }
 
 
-def resolve(name: str, value: Any, words: Mapping[str, Any]) -> Any:
-    """The object that a short word stands for; an object stands for itself."""
+def resolve(name: str, value: Any, words: Mapping[str, Any], protocol: type) -> Any:
+    """The object that a short word stands for; an object that offers what it takes is itself."""
+    either = f"one of {sorted(words)} or "
     if not isinstance(value, str):
+        check_offers(name, value, protocol, either)
         return value
     if value not in words:
-        raise ValueError(f"{name} must be one of {sorted(words)} or an object, got {value!r}.")
+        raise ValueError(f"{name} must be {either}a {protocol.__name__}, got {value!r}.")
     return words[value]
 
 
-def check_number(
-    name: str, value: Any, kind: type, least: float, *, strictly: bool = False
-) -> None:
-    """Raise TypeError or ValueError unless value is a number of this kind, not below `least`."""
-    kinds = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        raise TypeError(f"{name} must be {kind.__name__}, got {type(value).__name__}.")
-    if not (value > least if strictly else value >= least):
-        raise ValueError(f"{name} must be {'>' if strictly else '>='} {least}, got {value}.")
+def word_of(value: Any, words: Mapping[str, Any]) -> Any:
+    """The short word that stands for an object, or else the object."""
+    return next((word for word, known in words.items() if known == value), value)
 
 
 def check_array_of(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -65,17 +64,6 @@ def check_array_of(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray 
     if not np.isfinite(array).all():
         raise ValueError(f"{name} contains NaN or infinity.")
     return array
-
-
-def check_positive(name: str, precisions: np.ndarray, matrices: bool) -> None:
-    """Raise ValueError unless the precisions are positive, or symmetric positive definite."""
-    if not matrices:
-        if (precisions <= 0).any():
-            raise ValueError(f"{name} should be positive.")
-        return
-    symmetric = np.allclose(precisions, precisions.swapaxes(-1, -2))
-    if not symmetric or (np.linalg.eigvalsh(precisions) <= 0).any():
-        raise ValueError(f"{name} should be symmetric and positive definite.")
 
 
 def seed_of(random_state: Any) -> int:
@@ -94,7 +82,7 @@ def observer_of(verbose: Any) -> Observer:
     """verbose as an observer: 0 is silent, a number or True shows progress, an object is one."""
     if isinstance(verbose, (int, np.integer, np.bool_)):
         return Progress() if verbose else Silent()
-    if not hasattr(verbose, "on_step"):
+    if isinstance(verbose, type) or not hasattr(verbose, "on_step"):
         raise TypeError(f"verbose must be int or an observer, got {type(verbose).__name__}.")
     return verbose
 
@@ -173,27 +161,32 @@ def check_rows(manifest: Manifest, name: str, k: int) -> None:
         )
 
 
-def warn_about(fitted: Fit, max_iter: int, tol: float) -> None:
-    """Say what a user must know about how a fit ended; `tol` is that of `dem.fit`."""
+def warn_about(fitted: Fit, max_iter: int, tol: float, asked: str = "") -> None:
+    """Say what a user must know about how a fit ended; `tol` is that of `dem.fit`.
+
+    asked : what the user has asked of the last change, in other words.
+    """
     if fitted.interrupted:
         warnings.warn(
             f"Interrupted: kept the parameters of turn {len(fitted.history)}.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     elif not fitted.converged and max_iter > 0:
         bounds = [record.bound_e for record in fitted.history[-2:]]
         moved = f"last changed by {abs(bounds[1] - bounds[0]):.2g}" if len(bounds) > 1 else "is new"
+        if tol == 0:
+            asked = "tol=0 asks for all of them. Give tol > 0 for a fit that stops by itself"
+        else:
+            asked = (
+                f"{asked or f'tol={tol:g} asks for a smaller change'}. Try different init "
+                "parameters, or increase max_iter, tol, or check for degenerate data"
+            )
         warnings.warn(
             f"Best performing initialization did not converge in {max_iter} iterations: the bound "
-            f"per row {moved}, a change below {tol:g} is asked for. Try different init parameters, "
-            "or increase max_iter, tol, or check for degenerate data.",
+            f"per row {moved}, and {asked}.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     for fault in fitted.degenerate:
-        warnings.warn(
-            f"{fault}. Use fewer components, or a larger reg_covar.",
-            DegenerateComponentWarning,
-            stacklevel=3,
-        )
+        warnings.warn(fault, DegenerateComponentWarning, stacklevel=4)

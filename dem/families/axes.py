@@ -32,6 +32,9 @@ class _Axes:
     def roots(self, covariances: Array) -> Array:
         return 1.0 / np.sqrt(covariances)
 
+    def precisions(self, roots: Array) -> Array:
+        return roots**2
+
     def natural(self, roots: Array, means: Array) -> tuple[Array, Array]:
         return roots**2 * means, -(roots**2) / 2
 
@@ -47,17 +50,18 @@ class _Axes:
     def whiten(self, roots: Array, k: int, z: Array) -> Array:
         return roots[k][:, None] * z
 
+    def unwhiten(self, roots: Array, k: int, y: Array) -> Array:
+        return y / roots[k][:, None]
+
     def trace(self, roots: Array, scatter: Array) -> float:
         return float((roots**2 * scatter).sum())
 
-    def scaled(self, values: Array, scale: Array) -> Array:
-        return values * scale[: values.shape[1]] ** 2
-
-    def scaled_roots(self, roots: Array, scale: Array) -> Array:
-        return roots * scale[: roots.shape[1]]
-
     def inverse(self, values: Array) -> Array:
         return 1.0 / values
+
+    def check(self, name: str, values: Array) -> None:
+        if not (values > 0).all():
+            raise ValueError(f"{name} should be positive.")
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,9 @@ class Diagonal(_Axes):
     def cross(self, a: Array, b: Array) -> Array:
         return a * b
 
-    def outer(self, z: Array, r: Array) -> Array:
-        return np.square(z) @ r
+    def outer(self, z: Array, r: Array | None) -> Array:
+        squares = np.square(z)
+        return squares.sum(axis=1) if r is None else squares @ r
 
     def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
         return scatter / weight[:, None]
@@ -85,11 +90,17 @@ class Diagonal(_Axes):
     def n_parameters(self, k: int, d: int) -> int:
         return k * d
 
-    def public(self, values: Array) -> Array:
-        return values
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return k, d
 
-    def private(self, values: Array) -> Array:
-        return values
+    def inward(self, covariances: Array, scale: Array) -> Array:
+        return covariances / scale**2
+
+    def outward(self, covariances: Array, scale: Array) -> Array:
+        return covariances * scale**2
+
+    def roots_outward(self, roots: Array, scale: Array) -> Array:
+        return roots / scale
 
 
 @dataclass(frozen=True)
@@ -108,8 +119,9 @@ class Spherical(_Axes):
     def cross(self, a: Array, b: Array) -> Array:
         return (a * b).sum(axis=1, keepdims=True)
 
-    def outer(self, z: Array, r: Array) -> Array:
-        return np.array([np.square(z).sum(axis=0) @ r])
+    def outer(self, z: Array, r: Array | None) -> Array:
+        squares = np.square(z).sum(axis=0)
+        return np.array([squares.sum() if r is None else squares @ r])
 
     def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
         return scatter / (size * weight[:, None])
@@ -117,8 +129,14 @@ class Spherical(_Axes):
     def n_parameters(self, k: int, d: int) -> int:
         return k
 
-    def public(self, values: Array) -> Array:
-        return values[:, 0]
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return (k,)
 
-    def private(self, values: Array) -> Array:
-        return values[:, None]
+    def inward(self, covariances: Array, scale: Array) -> Array:
+        return covariances[:, None] / scale[0] ** 2
+
+    def outward(self, covariances: Array, scale: Array) -> Array:
+        return covariances[:, 0] * scale[0] ** 2
+
+    def roots_outward(self, roots: Array, scale: Array) -> Array:
+        return roots[:, 0] / scale[0]

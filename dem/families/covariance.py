@@ -1,9 +1,10 @@
-"""The four forms of a Gaussian's covariance: full, tied, diagonal, spherical.
+"""Forms of a Gaussian's covariance; full, tied, diagonal and spherical are there, or your own.
 
 A form knows how second moments are packed, how they maximise the likelihood, and which features
 and natural parameters make a log-density one inner product. K components, D columns; everything
 is in the frame of the fit. Covariances are (K, D, D), (D, D), (K, D), (K, 1); `roots` are square
-roots A of the precisions, Λ = A Aᵀ, in the same shapes.
+roots A of the precisions, Λ = A Aᵀ, in the same shapes. Outside, in the user's units, they have
+scikit-learn's shapes: those of a spherical form are (K,).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ Array = np.ndarray
 class Covariance(Protocol):
     """What the Gaussian family asks of a form."""
 
-    name: str  # scikit-learn's name of it
     pooled: bool  # one covariance for all components
     uniform: bool  # needs the same scale in all columns
 
@@ -34,8 +34,11 @@ class Covariance(Protocol):
         """½ Σ (a bᵀ + b aᵀ) as second moments are packed, for a, b (K, D)."""
         ...
 
-    def outer(self, z: Array, r: Array) -> Array:
-        """Σₙ r z zᵀ of one component, as second moments are packed: z (D, n), r (n,)."""
+    def outer(self, z: Array, r: Array | None) -> Array:
+        """Σₙ r z zᵀ as one component's second moments are packed: z (D, n), r (n,) or None for 1.
+
+        Where `pooled`, one component's are all that there are.
+        """
         ...
 
     def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
@@ -85,6 +88,14 @@ class Covariance(Protocol):
         """Aₖᵀ z for z (D, n)."""
         ...
 
+    def unwhiten(self, roots: Array, k: int, y: Array) -> Array:
+        """Aₖ⁻ᵀ y for y (D, n): standard normal y come to have the covariance."""
+        ...
+
+    def precisions(self, roots: Array) -> Array:
+        """Λ = A Aᵀ; of roots in the user's shapes and units too."""
+        ...
+
     def trace(self, roots: Array, scatter: Array) -> float:
         """Σₖ tr(Λₖ Sₖ)."""
         ...
@@ -93,22 +104,26 @@ class Covariance(Protocol):
         """Free parameters of K covariances of D columns."""
         ...
 
-    def scaled(self, values: Array, scale: Array) -> Array:
-        """Covariances times scale² (or, with 1/scale, precisions)."""
-        ...
-
-    def scaled_roots(self, roots: Array, scale: Array) -> Array:
-        """Roots of the precisions times scale²."""
-        ...
-
     def inverse(self, values: Array) -> Array:
-        """Covariances from precisions or the other way round."""
+        """Covariances from precisions or the other way round, in the user's shapes."""
         ...
 
-    def public(self, values: Array) -> Array:
-        """In scikit-learn's shape: (K, D, D), (D, D), (K, D), (K,)."""
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        """What the user sees as the shape of K covariances of D columns."""
         ...
 
-    def private(self, values: Array) -> Array:
-        """From scikit-learn's shape."""
+    def check(self, name: str, values: Array) -> None:
+        """Raise ValueError unless values, in the user's shape, can be covariances or precisions."""
+        ...
+
+    def inward(self, covariances: Array, scale: Array) -> Array:
+        """From the user's shape and units to a frame's, of this scale per column (D,)."""
+        ...
+
+    def outward(self, covariances: Array, scale: Array) -> Array:
+        """From a frame to the user's shape and units."""
+        ...
+
+    def roots_outward(self, roots: Array, scale: Array) -> Array:
+        """Roots of the precisions, from a frame to the user's shape and units."""
         ...

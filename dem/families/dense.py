@@ -53,8 +53,8 @@ class _Dense:
 
     uniform = False
 
-    def outer(self, z: Array, r: Array) -> Array:
-        return pack((z * r) @ z.T)
+    def outer(self, z: Array, r: Array | None) -> Array:
+        return pack((z if r is None else z * r) @ z.T)
 
     def widen(self, covariances: Array, extra: Array) -> Array:
         return covariances + np.diag(extra)
@@ -64,20 +64,25 @@ class _Dense:
         least = np.maximum(floor, 10 * _rounding(shape[1], values[..., -1]))
         return np.broadcast_to(values[..., 0] <= least, shape[:1])
 
-    def scaled(self, values: Array, scale: Array) -> Array:
-        return values * scale[:, None] * scale
-
-    def scaled_roots(self, roots: Array, scale: Array) -> Array:
-        return roots * scale[:, None]
+    def precisions(self, roots: Array) -> Array:
+        return roots @ roots.swapaxes(-1, -2)
 
     def inverse(self, values: Array) -> Array:
         return np.linalg.inv(values)
 
-    def public(self, values: Array) -> Array:
-        return values
+    def check(self, name: str, values: Array) -> None:
+        symmetric = np.allclose(values, values.swapaxes(-1, -2))
+        if not symmetric or not (np.linalg.eigvalsh(values) > 0).all():
+            raise ValueError(f"{name} should be symmetric and positive definite.")
 
-    def private(self, values: Array) -> Array:
-        return values
+    def inward(self, covariances: Array, scale: Array) -> Array:
+        return covariances / scale[:, None] / scale
+
+    def outward(self, covariances: Array, scale: Array) -> Array:
+        return covariances * scale[:, None] * scale
+
+    def roots_outward(self, roots: Array, scale: Array) -> Array:
+        return roots / scale[:, None]
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Full(_Dense):
         return np.stack([_root(c) for c in covariances])
 
     def natural(self, roots: Array, means: Array) -> tuple[Array, Array]:
-        precisions = roots @ roots.transpose(0, 2, 1)
+        precisions = self.precisions(roots)
         linear = np.einsum("kij,kj->ki", precisions, means)
         np.einsum("kii->ki", precisions)[:] /= 2  # xᵢxⱼ stands for xⱼxᵢ too, xᵢ² for itself
         return linear, -pack(precisions)
@@ -120,7 +125,7 @@ class Full(_Dense):
         return np.log(np.abs(np.einsum("kii->ki", roots))).sum(axis=1)
 
     def magnitude(self, roots: Array, m: Array) -> Array:
-        return np.einsum("ki,kij,kj->k", m, np.abs(roots @ roots.transpose(0, 2, 1)), m)
+        return np.einsum("ki,kij,kj->k", m, np.abs(self.precisions(roots)), m)
 
     def variances(self, covariances: Array, shape: tuple[int, int]) -> Array:
         return np.einsum("kii->ki", covariances)
@@ -128,11 +133,17 @@ class Full(_Dense):
     def whiten(self, roots: Array, k: int, z: Array) -> Array:
         return roots[k].T @ z
 
+    def unwhiten(self, roots: Array, k: int, y: Array) -> Array:
+        return np.linalg.solve(roots[k].T, y)
+
     def trace(self, roots: Array, scatter: Array) -> float:
         return float(np.einsum("kij,kij->", unpack(scatter, roots.shape[1]) @ roots, roots))
 
     def n_parameters(self, k: int, d: int) -> int:
         return k * d * (d + 1) // 2
+
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return k, d, d
 
 
 @dataclass(frozen=True)
@@ -170,13 +181,13 @@ class Tied(_Dense):
         return _root(covariances)
 
     def natural(self, roots: Array, means: Array) -> tuple[Array, Array]:
-        return means @ (roots @ roots.T), np.empty((len(means), 0))
+        return means @ self.precisions(roots), np.empty((len(means), 0))
 
     def log_det(self, roots: Array, shape: tuple[int, int]) -> Array:
         return np.full(shape[0], np.log(np.abs(np.diag(roots))).sum())
 
     def magnitude(self, roots: Array, m: Array) -> Array:
-        return np.einsum("ki,ij,kj->k", m, np.abs(roots @ roots.T), m)
+        return np.einsum("ki,ij,kj->k", m, np.abs(self.precisions(roots)), m)
 
     def variances(self, covariances: Array, shape: tuple[int, int]) -> Array:
         return np.broadcast_to(np.diag(covariances), shape)
@@ -184,8 +195,14 @@ class Tied(_Dense):
     def whiten(self, roots: Array, k: int, z: Array) -> Array:
         return roots.T @ z
 
+    def unwhiten(self, roots: Array, k: int, y: Array) -> Array:
+        return np.linalg.solve(roots.T, y)
+
     def trace(self, roots: Array, scatter: Array) -> float:
         return float(np.einsum("ij,ij->", unpack(scatter, len(roots)) @ roots, roots))
 
     def n_parameters(self, k: int, d: int) -> int:
         return d * (d + 1) // 2
+
+    def shape(self, k: int, d: int) -> tuple[int, ...]:
+        return d, d

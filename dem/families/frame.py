@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SMALLEST = 1e-150  # squares of smaller numbers are lost
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -46,6 +48,11 @@ class Frame:
     def log_volume(self) -> float:
         """log |det| of the scaling: what a log-density loses on the way to the user's units."""
         return float(np.log(self.scale).sum())
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Which columns (D,) have values so small that they had to be taken for constant."""
+        return (self.scale == 1.0) & (self.origin != 0.0) & (np.abs(self.origin) < SMALLEST)
 
     def inward(self, points: np.ndarray) -> np.ndarray:
         """Points (..., D) in the user's units, in this frame."""

@@ -1,4 +1,4 @@
-"""The Gaussian family: K components in one of four forms of covariance."""
+"""The Gaussian family: K components with covariances of one form."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dem.contract import Sample
+from dem.checks import check_number, check_offers
+from dem.contract import STARVED, Sample
 from dem.families.covariance import Covariance
 from dem.families.dense import Full
-from dem.families.frame import Frame
+from dem.families.frame import SMALLEST, Frame
 from dem.families.moments import Moments
 from dem.families.tiles import GaussianTiles
 
@@ -26,8 +27,6 @@ SMALLEST_VARIANCE = 1e-14
 # (1e-9 of a nat is lost), those below the second have none.
 RESOLVED = 1e-8
 LOST = 4e-15
-# A component with a smaller share of the weight has no rows left.
-STARVED = 1e-15
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,7 @@ class GaussianPrepared:
 class Gaussian:
     """p(v | k) = N(v; μₖ, Σₖ), an exponential family: log p = η(θ)·T(v).
 
-    covariance : `Full()`, `Tied()`, `Diagonal()` or `Spherical()`.
+    covariance : `Full()`, `Tied()`, `Diagonal()`, `Spherical()`, or a `Covariance` of your own.
     reg_covar : added to the variances in each M-step, in the squared units of the data, as
         scikit-learn does. It is not a maximiser: with a value that is not small against the
         variances the bound may fall. With 0, components are kept from collapsing by a floor
@@ -67,25 +66,37 @@ class Gaussian:
     covariance: Covariance = field(default_factory=Full)
     reg_covar: float = 0.0
 
-    def params(self, means: Array, covariances: Array, frame: Frame) -> GaussianParams:
-        """Parameters from means and covariances in the user's units, in scikit-learn's shapes."""
-        form, scale = self.covariance, frame.scale
-        inside = form.scaled(form.private(np.asarray(covariances, float)), 1 / scale)
-        means = frame.inward(np.asarray(means, float))
-        return GaussianParams(means, inside, form.roots(inside), frame)
+    def __post_init__(self) -> None:
+        check_offers("covariance", self.covariance, Covariance)
+        check_number("reg_covar", self.reg_covar, float, 0)
 
-    def public(self, params: GaussianParams) -> tuple[Array, Array, Array]:
+    def frame(self, sample: Sample) -> Frame:
+        """The units in which this fit calculates, and a start measures distances.
+
+        A scale per column, where the form is closed under that: then the units of the columns
+        make no difference to a start, as they make none to the likelihood. A spherical covariance
+        has one scale for all of them, and so do its distances.
+        """
+        return Frame.of(sample.rows, sample.weights, uniform=self.covariance.uniform)
+
+    def inward(self, means: Array, covariances: Array, frame: Frame) -> GaussianParams:
+        """Parameters from means and covariances in the user's units, in scikit-learn's shapes."""
+        inside = self.covariance.inward(np.asarray(covariances, float), frame.scale)
+        means = frame.inward(np.asarray(means, float))
+        return GaussianParams(means, inside, self.covariance.roots(inside), frame)
+
+    def outward(self, params: GaussianParams) -> tuple[Array, Array, Array]:
         """(means, covariances, precision roots) in the user's units, in scikit-learn's shapes."""
         form, scale = self.covariance, params.frame.scale
         return (
             params.frame.outward(params.means),
-            form.public(form.scaled(params.covariances, scale)),
-            form.public(form.scaled_roots(params.roots, 1 / scale)),
+            form.outward(params.covariances, scale),
+            form.roots_outward(params.roots, scale),
         )
 
     def start(self, sample: Sample, responsibilities: Array) -> GaussianParams:
         """Moments of the sample under responsibilities (K, m)."""
-        frame = Frame.of(sample.rows, sample.weights, uniform=self.covariance.uniform)
+        frame = self.frame(sample)
         k, d = len(responsibilities), sample.rows.shape[1]
         blank = GaussianParams(np.zeros((k, d)), np.empty(0), np.empty(0), frame)
         r = responsibilities * sample.weights
@@ -163,17 +174,16 @@ class Gaussian:
     def check(self, params: GaussianParams, k: int) -> None:
         """Raise ValueError unless params have the shapes and signs of k components."""
         d = params.means.shape[-1]
-        dense = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k, 1)}
-        shape = dense[self.covariance.name]
         for name, array, expected in (
             ("means", params.means, (k, d)),
-            ("covariances", params.covariances, shape),
-            ("roots", params.roots, shape),
             ("origin", params.frame.origin, (d,)),
             ("scale", params.frame.scale, (d,)),
         ):
-            if array.shape != expected:
-                raise ValueError(f"{name} has the shape {array.shape}, not {expected}")
+            _check_shape(name, array, expected)
+        outside = np.ones(self.covariance.shape(k, d))
+        inside = self.covariance.inward(outside, np.ones(d)).shape
+        _check_shape("covariances", params.covariances, inside)
+        _check_shape("roots", params.roots, inside)
         if (params.frame.scale <= 0).any():
             raise ValueError("scale must be positive")
 
@@ -183,20 +193,35 @@ class Gaussian:
         floor = 10 * SMALLEST_VARIANCE
         return self.covariance.collapsed(params.covariances, params.means.shape, floor)
 
+    def diagnose(self, params: GaussianParams) -> tuple[str, ...]:
+        """What is wrong with components that have collapsed, and what to do, in words."""
+        collapsed = np.flatnonzero(self.collapsed(params)).tolist()
+        lost = np.flatnonzero(params.frame.lost).tolist()
+        if collapsed and lost:
+            return (
+                f"the values of columns {lost} are below {SMALLEST:.0e}, and their squares vanish. "
+                "Rescale the data.",
+            )
+        if collapsed:
+            return (
+                f"variance is at its floor in some direction: components {collapsed}. Use fewer "
+                "components, or a larger reg_covar.",
+            )
+        return ()
+
     def n_parameters(self, params: GaussianParams) -> int:
         k, d = params.means.shape
         return k * d + self.covariance.n_parameters(k, d)
 
     def sample(self, params: GaussianParams, counts: Array, rng: np.random.Generator) -> Array:
         form, d = self.covariance, params.means.shape[1]
-        dense = params.roots.ndim != 2 or form.pooled
         parts = []
         for j, n in enumerate(counts):
-            noise = rng.standard_normal((n, d))
-            if dense:  # x = A⁻ᵀ ε has covariance (A Aᵀ)⁻¹
-                root = params.roots if form.pooled else params.roots[j]
-                noise = np.linalg.solve(root.T, noise.T).T
-            else:
-                noise = noise / params.roots[j]
+            noise = form.unwhiten(params.roots, j, rng.standard_normal((n, d)).T).T
             parts.append(params.frame.outward(params.means[j] + noise))
         return np.concatenate(parts)
+
+
+def _check_shape(name: str, array: Array, expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        raise ValueError(f"{name} has the shape {array.shape}, not {expected}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dem.families.moments import Moments
-from dem.kernels.normal import load_tile, pack, tile_rows, weigh
+from dem.kernels.normal import load_tile, tile_rows, weigh
 
 if TYPE_CHECKING:
     from dem.families.gaussian import GaussianPrepared
@@ -60,7 +60,7 @@ class GaussianTiles:
             self._second[... if form.pooled else j] += form.outer(z, r)
         if form.pooled and not len(self._tight):
             w = None if self._weights is None else self._weights[self._here]
-            self._second += pack((x if w is None else x * w) @ x.T)
+            self._second += form.outer(x, w)
 
     def constant(self) -> Array | float:
         if not self._prepared.form.pooled or len(self._tight):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from dem.contract import Family, Params, Posterior, Sample
-from dem.families.frame import Frame
-from dem.families.gaussian import STARVED
+from dem.checks import check_number, check_offers
+from dem.contract import STARVED, Family, Params, Posterior, Sample
 from dem.kernels.logspace import log_sum_exp
 from dem.kernels.seeding import nearest, plus_plus
+from dem.posteriors import Exact
 from dem.stats import Stats
 
 Array = np.ndarray
@@ -30,24 +30,35 @@ class Mixture:
     """p(v; θ) = Σₖ πₖ p(v | k; θ), with components of one family.
 
     The E-step sets q(k | v) ∝ πₖ p(v | k), the M-step is weighted maximum likelihood
-    (Dempster, Laird and Rubin 1977).
+    (Dempster, Laird and Rubin 1977). Where there are fewer distinct rows than components, some
+    components end without rows, at weight 0, which `diagnose` tells.
+
+    k : number of components.
+    family : an object such as `Gaussian()`.
     """
 
     k: int
     family: Family
 
+    def __post_init__(self) -> None:
+        check_number("k", self.k, int, 1)
+        check_offers("family", self.family, Family)
+
     def start(self, sample: Sample, rng: np.random.Generator) -> MixtureParams:
         """From k-means++ on the sample; `dem.starts` has the other ways."""
-        rows = Frame.of(sample.rows, sample.weights).inward(sample.rows)
-        return self.start_around(sample, rows, plus_plus(rows, sample.weights, self.k, rng))
+        frame = self.family.frame(sample)
+        centres = plus_plus(frame.inward(sample.rows), sample.weights, self.k, rng)
+        return self.start_around(sample, frame.outward(centres))
 
-    def start_around(self, sample: Sample, rows: Array, centres: Array) -> MixtureParams:
-        """The M-step on a sample with each row at the nearest centre, both in one frame.
+    def start_around(self, sample: Sample, centres: Array) -> MixtureParams:
+        """The M-step on a sample with each row at the nearest of the centres (K, D).
 
         One row's worth of every component is spread over the whole sample, so that none is
         empty and no covariance singular.
         """
-        index, _ = nearest(rows, centres)
+        frame = self.family.frame(sample)
+        rows = frame.inward(sample.rows)
+        index, _ = nearest(rows, frame.inward(centres))
         hard = (index == np.arange(self.k)[:, None]).astype(float)
         spread = 1.0 / max(sample.weights.sum(), len(rows))  # weights may be in any unit
         return self.start_from(sample, hard + spread)
@@ -90,8 +101,6 @@ class Mixture:
 
     def posterior(self, prepared: Any, rows: Array) -> Array:
         """q(k | v) = p(k | v; θ) for each row, (n, K)."""
-        from dem.posteriors import Exact
-
         result = np.empty((self.k, len(rows)))
         for here, log_joint, responsibilities in self.family.tiles(prepared, rows, None):
             Exact().respond(log_joint, responsibilities, None)
@@ -106,17 +115,13 @@ class Mixture:
         self.family.check(params.components, self.k)
 
     def diagnose(self, params: MixtureParams) -> tuple[str, ...]:
-        """What is wrong with components that collapsed onto too few rows or have none left."""
+        """What is wrong with components that have no rows left, or that the family complains of."""
         starved = np.flatnonzero(params.weights <= STARVED).tolist()
-        collapsed = np.flatnonzero(self.family.collapsed(params.components)).tolist()
-        return tuple(
-            f"{what}: components {which}"
-            for what, which in (
-                ("no rows are left, parameters stay as they were last", starved),
-                ("variance is at its floor in some direction", collapsed),
-            )
-            if which
+        ours = (
+            f"no rows are left, parameters stay as they were last: components {starved}. Use fewer "
+            "components, or another start.",
         )
+        return ours[: bool(starved)] + self.family.diagnose(params.components)
 
     def n_parameters(self, params: MixtureParams) -> int:
         return self.k - 1 + self.family.n_parameters(params.components)

@@ -23,7 +23,7 @@ _MODULE_OF = {
     "Record": "dem.climb",
     "State": "dem.climb",
     "PartlyGiven": "dem.estimators.given",
-    "Equal": "dem.estimators.kmeans",
+    "Seeded": "dem.estimators.seeds",
     "Diagonal": "dem.families",
     "Full": "dem.families",
     "Gaussian": "dem.families",

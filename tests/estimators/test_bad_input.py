@@ -12,6 +12,8 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 import dem
+from dem.report.progress import Silent
+from dem.starts import KMeansParallel
 
 both = pytest.mark.parametrize("estimator", [dem.GaussianMixture, dem.KMeans])
 Data = Callable[[np.ndarray], Any]
@@ -110,12 +112,14 @@ def test_weights_of_a_score(x: np.ndarray, estimator: Any, make: Any) -> None:
         ({"k": True}, TypeError, r"n_c\w+ must be int, got bool"),
         ({"tol": -1e-3}, ValueError, r"tol must be >= 0, got -0\.001"),
         ({"tol": np.nan}, ValueError, "tol must be >= 0, got nan"),
+        ({"tol": np.inf}, ValueError, "tol must be finite, got inf"),
         ({"tol": "small"}, TypeError, "tol must be float, got str"),
         ({"max_iter": -1}, ValueError, r"max_iter must be >= \d, got -1"),
         ({"n_init": 0}, ValueError, "n_init must be >= 1, got 0"),
         ({"random_state": "a"}, TypeError, "random_state must be int, got str"),
         ({"random_state": -1}, ValueError, "random_state must be >= 0, got -1"),
         ({"verbose": "much"}, TypeError, "verbose must be int or an observer, got str"),
+        ({"verbose": Silent}, TypeError, "verbose must be int or an observer, got "),
     ],
 )
 def test_arguments(
@@ -126,10 +130,39 @@ def test_arguments(
         estimator(options.pop("k", 2), **options).fit(x)
 
 
-@pytest.mark.parametrize("name", ["covariance_type", "init_params", "schedule", "posterior"])
+PROTOCOLS = {
+    "covariance_type": ("Covariance", dem.Full),
+    "init_params": ("Start", KMeansParallel),
+    "schedule": ("Schedule", dem.FullBatch),
+    "posterior": ("Posterior", dem.Hard),
+}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
 def test_words(x: np.ndarray, name: str) -> None:
-    with pytest.raises(ValueError, match=rf"{name} must be one of \[.*\] or an object, got 'best'"):
+    protocol, cls = PROTOCOLS[name]
+    allowed = rf"{name} must be one of \[.*\] or a {protocol}"
+    with pytest.raises(ValueError, match=f"{allowed}, got 'best'"):
         dem.GaussianMixture(2, **{name: "best"}).fit(x)
+    for other in (None, 3, 7.5, [1, 2]):
+        with pytest.raises(TypeError, match=f"{allowed} .*, which has no "):
+            dem.GaussianMixture(2, **{name: other}).fit(x)
+    with pytest.raises(TypeError, match=f"{allowed} .*, got the class {cls.__name__} and not"):
+        dem.GaussianMixture(2, **{name: cls}).fit(x)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (np.inf, ValueError, "reg_covar must be finite, got inf"),
+        (np.nan, ValueError, "reg_covar must be >= 0, got nan"),
+        (-1, ValueError, "reg_covar must be >= 0, got -1"),
+        ("a", TypeError, "reg_covar must be float, got str"),
+    ],
+)
+def test_reg_covar(x: np.ndarray, value: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        dem.GaussianMixture(2, reg_covar=value).fit(x)
 
 
 @both

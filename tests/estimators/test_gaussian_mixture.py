@@ -163,14 +163,22 @@ def test_feature_names(x: np.ndarray) -> None:
     assert not hasattr(mixture, "feature_names_in_")
 
 
+@pytest.mark.parametrize(
+    ("tol", "asked"),
+    [
+        (0, "tol=0 asks for all of them. Give tol > 0 for a fit that stops by itself."),
+        (1e-9, "tol=1e-09 asks for a smaller change. Try different init parameters, or increase"),
+    ],
+)
 @pytest.mark.parametrize("max_iter", [1, 2])
-def test_not_converged(x: np.ndarray, max_iter: int) -> None:
-    mixture = dem.GaussianMixture(3, max_iter=max_iter, tol=0, random_state=0)
+def test_not_converged(x: np.ndarray, max_iter: int, tol: float, asked: str) -> None:
+    mixture = dem.GaussianMixture(3, max_iter=max_iter, tol=tol, random_state=0)
     with pytest.warns(ConvergenceWarning) as caught:
         mixture.fit(x)
     (message,) = [str(w.message) for w in caught]
     assert message.startswith(f"Best performing initialization did not converge in {max_iter} ite")
     assert ("last changed by" in message) == (max_iter == 2)
+    assert asked in message
     assert caught[0].filename == __file__
     assert not mixture.converged_
     assert mixture.n_iter_ == len(mixture.lower_bounds_) == max_iter

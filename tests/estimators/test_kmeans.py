@@ -14,6 +14,8 @@ from sklearn.cluster import KMeans as Theirs
 from sklearn.exceptions import ConvergenceWarning
 
 import dem
+from dem.report.progress import Silent
+from dem.starts import RandomRows
 
 
 def both(x: np.ndarray, k: int = 4, weights: Any = None, **options: Any) -> tuple[Any, Any]:
@@ -26,9 +28,12 @@ def both(x: np.ndarray, k: int = 4, weights: Any = None, **options: Any) -> tupl
 def test_arguments_and_defaults() -> None:
     theirs = inspect.signature(Theirs).parameters
     ours = inspect.signature(dem.KMeans).parameters
-    assert set(theirs) - set(ours) == {"copy_x", "algorithm"}
-    for name in ("n_clusters", "max_iter", "tol", "verbose", "random_state"):
+    assert set(ours) - set(theirs) == {"checkpoint"}
+    for name in set(theirs) - {"init"}:
         assert ours[name].default == theirs[name].default
+        assert ours[name].kind == theirs[name].kind
+    arguments = Theirs(5, init="random").get_params()
+    assert dem.KMeans(**arguments).get_params() == {**arguments, "checkpoint": None}
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
@@ -110,9 +115,48 @@ def test_an_empty_cluster_keeps_its_centre(x: np.ndarray) -> None:
     np.testing.assert_allclose(means.cluster_centers_[2], far[2])
 
 
-def test_not_converged(x: np.ndarray) -> None:
-    with pytest.warns(ConvergenceWarning, match="did not converge in 2 iterations.* last changed"):
-        dem.KMeans(4, init=x[:4], max_iter=2, tol=0).fit(x)
+@pytest.mark.parametrize(
+    ("tol", "asked"), [(0, "tol=0 asks for none at all"), (1e-9, "tol=1e-09 asks for a smaller ch")]
+)
+def test_not_converged(x: np.ndarray, tol: float, asked: str) -> None:
+    message = f"did not converge in 2 iterations.* last changed by .*, and {asked}"
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
+        means = dem.KMeans(4, init=x[:4], max_iter=2, tol=tol).fit(x)
+    assert caught[0].filename == __file__
+    assert not means.converged_
+
+
+def test_history(x: np.ndarray) -> None:
+    """A bound is a constant minus half the inertia per row, in units of the fit."""
+    means = dem.KMeans(4, init=x[:4], tol=0).fit(x)
+    assert means.converged_
+    assert len(means.history_) == means.n_iter_
+    bounds = [record.bound_e for record in means.history_]
+    assert (np.diff(bounds) >= 0).all()
+    first = cdist(x, x[:4]).min(axis=1) @ cdist(x, x[:4]).min(axis=1)
+    scale = means._frame.scale[0] ** 2
+    gained = (first - means.inertia_) / len(x) / scale / 2
+    assert bounds[-1] - bounds[0] == pytest.approx(gained, rel=1e-9)
+
+
+def test_n_init(x: np.ndarray) -> None:
+    """ "auto" is scikit-learn's: ten random starts, one of any other kind."""
+
+    def starts(**options: Any) -> int:
+        seen = []
+
+        class Watch(Silent):
+            def on_start(self, description: str, total_steps: int | None) -> None:
+                seen.append(description)
+
+        dem.KMeans(3, random_state=0, verbose=Watch(), **options).fit(x)
+        return len(seen)
+
+    assert starts() == starts(init="k-means++") == starts(init=x[:3]) == 1
+    assert starts(init="random") == 10
+    assert starts(init="random", n_init=3) == 3
+    with pytest.warns(RuntimeWarning, match="they are used once and not n_init=4 times"):
+        assert starts(init=x[:3], n_init=4) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,7 +164,10 @@ def test_not_converged(x: np.ndarray) -> None:
     [
         ({"init": np.zeros((2, 3))}, ValueError, r"init should have the shape \(3, 3\)"),
         ({"init": "best"}, ValueError, "init must be one of"),
-        ({"init": None}, ValueError, "init must be one of"),
+        ({"init": None}, TypeError, "init must be one of .* or a Start .*got None"),
+        ({"init": RandomRows}, TypeError, "init must be one of .* got the class RandomRows"),
+        ({"algorithm": "fast"}, ValueError, r"algorithm must be one of \('lloyd', 'elkan'\)"),
+        ({"n_init": "best"}, TypeError, "n_init must be int, got str"),
         ({"max_iter": 0}, ValueError, "max_iter must be >= 1, got 0"),
         ({"n_init": 0}, ValueError, "n_init must be >= 1, got 0"),
         ({"tol": -1.0}, ValueError, "tol must be >= 0"),

@@ -128,12 +128,12 @@ def test_affine_maps(form: str, posterior: str, data: Any) -> None:
     mapped = here.rows @ linear + shift
     family, before = here.model.family, start(here.model, here.rows, here.weights)
     other = start(here.model, mapped, here.weights).components.frame
-    means, covariances, _ = family.public(before.components)
+    means, covariances, _ = family.outward(before.components)
     if form in ("full", "tied"):
         covariances = linear.T @ covariances @ linear
     else:
         covariances = covariances * np.square(linear).sum(axis=0)[0 if form == "spherical" else ...]
-    components = family.params(means @ linear + shift, covariances, other)
+    components = family.inward(means @ linear + shift, covariances, other)
     options = (3, here.weights, POSTERIORS[posterior])
     one = climb(here.model, before, here.rows, *options)
     # The floors under a component on its way to a point are in the units of the frame.
@@ -145,8 +145,8 @@ def test_affine_maps(form: str, posterior: str, data: Any) -> None:
         assert b.bound == pytest.approx(a.bound - volume, abs=1e-7)
         np.testing.assert_allclose(b.params.weights, a.params.weights, rtol=1e-7, atol=1e-12)
         np.testing.assert_allclose(
-            family.public(b.params.components)[0],
-            family.public(a.params.components)[0] @ linear + shift,
+            family.outward(b.params.components)[0],
+            family.outward(a.params.components)[0] @ linear + shift,
             rtol=1e-7,
             atol=1e-7 * np.abs(mapped).max(),
         )

@@ -95,7 +95,7 @@ def climb_from(form: str, means: Any, variance: float, rows: Array, posterior: A
     frame = Frame.of(rows.astype(float), np.ones(len(rows)), uniform=form == "spherical")
     shapes = {"full": np.eye(2)[None].repeat(k, 0), "tied": np.eye(2), "diag": np.ones((k, 2))}
     covariances = variance * shapes.get(form, np.ones(k))
-    components = family.params(np.array(means, float), covariances, frame)
+    components = family.inward(np.array(means, float), covariances, frame)
     given = Given(MixtureParams(np.full(k, 1 / k), components))
     model = Mixture(k, family)
     return dem.fit(model, rows, start=given, posterior=posterior, max_iter=30, tol=0.0, threads=1)
@@ -108,7 +108,7 @@ def fall_of(fitted: Any) -> float:
 
 def is_finite(fitted: Any) -> bool:
     family, params = fitted.model.family, fitted.params
-    parts = (params.weights, *family.public(params.components))
+    parts = (params.weights, *family.outward(params.components))
     return all(np.isfinite(part).all() for part in parts)
 
 
@@ -233,7 +233,7 @@ def test_large_integers_keep_their_differences() -> None:
     """Offsets above 2⁵³ are rounded when they become float64; those below are not."""
     steps = 2**52 + np.round(10 * CLUSTERS).astype(np.int64)
     model = Mixture(1, Gaussian())
-    _, covariances, _ = model.family.public(
+    _, covariances, _ = model.family.outward(
         climb(model, start(model, steps), steps, 2)[-1].params.components
     )
     expected = np.cov((steps - 2**52).T, bias=True)

@@ -140,7 +140,7 @@ def enumerated(
 ) -> tuple[float, float, np.ndarray]:
     """(E_q[log p(h, v)], H(q), Σ w q) from the joint probability of every assignment h of rows."""
     k, d = params.components.means.shape
-    means, covariances, _ = model.family.public(params.components)
+    means, covariances, _ = model.family.outward(params.components)
     covariances = dense(form, covariances, k, d)
     density = np.stack(
         [
@@ -179,7 +179,7 @@ def test_hard_posterior_is_the_best_assignment(form: str) -> None:
     params = start(here.model, here.rows)
     rows, k = here.rows[:5], 3
     stats = here.model.e_step(here.model.prepare(params), rows, None, Hard())
-    means, covariances, _ = here.model.family.public(params.components)
+    means, covariances, _ = here.model.family.outward(params.components)
     logs = np.stack(
         [
             np.log(p) + multivariate_normal(m, c).logpdf(rows)
@@ -198,7 +198,7 @@ def test_samples_have_the_moments(form: str) -> None:
     rows, labels = model.sample(params, n, np.random.default_rng(0))
     assert rows.shape == (n, 3)
     assert (np.diff(labels) >= 0).all()
-    means, covariances, _ = model.family.public(params.components)
+    means, covariances, _ = model.family.outward(params.components)
     matrices = dense(form, covariances, 3, 3)
     np.testing.assert_allclose(np.bincount(labels) / n, params.weights, atol=5 * 0.5 / n**0.5)
     for j, (mean, covariance) in enumerate(zip(means, matrices, strict=True)):
@@ -252,8 +252,8 @@ def test_public_parameters_come_back() -> None:
         here = problem(name, 80, 3, 2, seed=9)
         params = start(here.model, 50 * here.rows + 1e4)
         family, frame = here.model.family, params.components.frame
-        means, covariances, _ = family.public(params.components)
-        again = MixtureParams(params.weights, family.params(means, covariances, frame))
+        means, covariances, _ = family.outward(params.components)
+        again = MixtureParams(params.weights, family.inward(means, covariances, frame))
         for ours, back in zip(
             (params.components.means, params.components.covariances, params.components.roots),
             (again.components.means, again.components.covariances, again.components.roots),

@@ -1,0 +1,122 @@
+"""What the estimators share: a fit to show, to resume from a checkpoint, to save and load."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
+
+from dem import checkpoint as checkpoints
+from dem.checkpoint import Saved
+from dem.climb import Climb
+from dem.engine.lazy import rowwise
+from dem.engine.manifest import Manifest
+from dem.estimators import inputs, stored
+from dem.fitting import Fit, carry_out, resume
+from dem.jobs import Job, begin
+from dem.store.fits import fit_of
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Fitted(BaseEstimator):
+    """An estimator whose attributes are those of a `Fit`."""
+
+    checkpoint: Any
+    verbose: Any
+    _fitted: Fit
+
+    @classmethod
+    def resume(
+        cls,
+        checkpoint: Any,
+        X: Any = None,
+        sample_weight: Any = None,
+        *,
+        max_iter: int | None = None,
+        verbose: Any = 0,
+    ) -> Self:
+        """Go on with a fit that was cut off, from its checkpoint; see `dem.resume`.
+
+        X and sample_weight are those of the fit; an X that was a path is found again by it. The
+        arguments are those of the fit as well, but for a new limit to the turns, all counted.
+        """
+        with warnings.catch_warnings(action="ignore"):  # it is loaded once more, and warns then
+            saved = checkpoints.load(checkpoint)
+        if max_iter is not None:
+            saved = replace(saved, climb=replace(saved.climb, max_iter=max_iter))
+        data = saved.place if X is None else X
+        if data is None:
+            raise ValueError("The data of this fit were not given by a path: pass them as X.")
+        self = cls(**cls._arguments_of(saved), checkpoint=checkpoint, verbose=verbose)
+        manifest = inputs.open_input(self, data, sample_weight, reset=True)
+        watch, limit = inputs.observer_of(verbose), saved.climb.max_iter
+        self._conclude(resume(checkpoint, manifest, max_iter=limit, observer=watch), manifest, data)
+        return self
+
+    def submit(
+        self, X: Any, sample_weight: Any = None, *, client: Any = None, run: str | None = None
+    ) -> Job:
+        """Begin the fit on the scheduler of a cluster and return at once; see `dem.submit`.
+
+        The estimator itself stays as it is: the job's result is a `Fit`.
+        """
+        manifest = inputs.open_input(clone(self), X, sample_weight, reset=True)
+        return begin(
+            self._climb(manifest), manifest, client=client, run=run, checkpoint=self.checkpoint
+        )
+
+    def _fit(self, X: Any, sample_weight: Any) -> Self:
+        manifest = inputs.open_input(self, X, sample_weight, reset=True)
+        climb = self._climb(manifest)
+        keeper = checkpoints.keeper(self.checkpoint, climb, manifest, CHECKPOINT_SECONDS)
+        watch = inputs.observer_of(self.verbose)
+        self._conclude(carry_out(climb, manifest, watch, keeper=keeper), manifest, X)
+        return self
+
+    def _climb(self, manifest: Manifest) -> Climb:
+        """The fit to these data that the arguments describe; TypeError or ValueError if none."""
+        raise NotImplementedError
+
+    def to_store(self) -> stored.Parts:
+        """Arrays in the frame of the fit, and the rest as JSON; see `dem.save`."""
+        check_is_fitted(self)
+        return stored.parts_of(self, ("tol", "max_iter", "n_init"))
+
+    @classmethod
+    def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
+        """The estimator that `to_store` described; ValueError if the parts do not fit together."""
+        fitted = fit_of(arrays, attributes)
+        self = cls(**cls._arguments_of_model(fitted.model))
+        self._keep(fitted)
+        stored.restore(self, attributes)
+        return self
+
+    @classmethod
+    def _arguments_of_model(cls, model: Any) -> dict[str, Any]:
+        """The arguments that describe a model; ValueError if they cannot."""
+        raise NotImplementedError
+
+    @classmethod
+    def _arguments_of(cls, saved: Saved) -> dict[str, Any]:
+        """The arguments that describe the fit of a checkpoint; ValueError if they cannot."""
+        raise NotImplementedError
+
+    def _keep(self, fitted: Fit) -> None:
+        """Set the attributes of a fit."""
+        self._fitted = fitted
+        self.converged_, self.n_iter_ = fitted.converged, len(fitted.history)
+        self.history_, self.n_passes_ = fitted.history, fitted.n_passes
+        self.n_features_in_ = fitted.params.components.means.shape[1]
+
+    def _conclude(self, fitted: Fit, manifest: Manifest, X: Any) -> None:
+        """Keep a fit to X, which was opened as a manifest, and warn of what is wrong with it."""
+        raise NotImplementedError
+
+    def _rowwise(self, X: Any, function: Any, dtype: Any, width: int | None = None) -> Any:
+        """A function of blocks of rows over all of X; lazy on lazy X."""
+        return rowwise(X, inputs.usable(self, X, reset=False), function, dtype, width)

@@ -1,0 +1,46 @@
+"""Starts of k-means: at the very centres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dem.contract import Sample
+from dem.families.gaussian import GaussianParams
+from dem.models.mixture import Mixture, MixtureParams
+from dem.starts import Start, Steps
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Seeds(Mixture):
+    """A mixture that starts at the very centres it is given, which a `Mixture` blurs a little.
+
+    Weights are equal, and variances one in the frame.
+    """
+
+    def start_around(self, sample: Sample, centres: Array) -> MixtureParams:
+        return self._at(centres, sample)
+
+    def start_from(self, sample: Sample, responsibilities: Array) -> MixtureParams:
+        shares = responsibilities * sample.weights
+        return self._at(shares @ sample.rows / shares.sum(axis=1, keepdims=True), sample)
+
+    def _at(self, centres: Array, sample: Sample) -> MixtureParams:
+        frame = self.family.frame(sample)
+        ones = np.ones((self.k, 1))
+        components = GaussianParams(frame.inward(centres), ones, ones, frame)
+        return MixtureParams(np.full(self.k, 1 / self.k), components)
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """Another start, at its very centres."""
+
+    start: Start
+
+    def __call__(self, model: Any, sample: Sample, seed: int) -> Steps:
+        return self.start(Seeds(model.k, model.family), sample, seed)
