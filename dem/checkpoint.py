@@ -1,7 +1,8 @@
 """Checkpoints: a fit that was cut off goes on where it stood, to the same bits.
 
 A directory (or URL) holds the last two, each a group that appears whole or not at all, so that
-one which is damaged leaves the one before. No pickle; classes are named by short words.
+one which is damaged leaves the one before. It belongs to one fit at a time, see `Claim`. No
+pickle; classes are named by short words.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import numpy as np
 from dem.climb import Climb, State
 from dem.engine.blas import blas_architecture
 from dem.engine.manifest import Manifest
+from dem.engine.patience import patiently
 from dem.errors import DataError
 from dem.storable import JSON
 from dem.store import read, write
+from dem.store.claim import MARKER, Claim, disown, holder
 from dem.store.place import URI, Place
 from dem.store.values import describe, rebuild
 
@@ -31,26 +34,55 @@ _KEPT = 2
 
 @dataclass
 class Keeper:
-    """Writes checkpoints to a place, at most one every so many seconds (and the last one)."""
+    """Writes checkpoints to a place, at most one every so many seconds (and the last one).
+
+    The place belongs to it from the beginning until another keeper takes it over, as that of a
+    fit which is resumed does. FileExistsError if it belongs to another, and is not to be taken.
+    """
 
     uri: URI
     climb: Climb
     manifest: Manifest
     seconds: float = 60.0
+    take_over: bool = False
     _last: float = field(default=-np.inf, init=False)
     _pending: State | None = field(default=None, init=False)
+    _claim: Claim = field(init=False)
+
+    def __post_init__(self) -> None:
+        place = Place.of(self.uri)
+        self.uri = place.target  # absolute: a scheduler works in another directory
+        self._claim = Claim(place)
+        if self.take_over:
+            self._claim.take_over()
+        else:
+            self._claim.make()
 
     def offer(self, state: State) -> None:
-        """Keep this state, now or, if the last was kept a moment ago, at the end."""
+        """Keep this state, now or, if the last was kept a moment ago, at the end.
+
+        Raises OSError if it cannot be written, as to a full disk: the last one is whole then, and
+        the next is tried when its time comes. RuntimeError if the place is another's by now.
+        """
         self._pending = state
         if time.monotonic() - self._last >= self.seconds:
+            self._last = time.monotonic()
             self.flush()
 
     def flush(self) -> None:
         """Write what is not yet written."""
-        state, self._pending = self._pending, None
-        if state is None:
-            return
+        if self._pending is not None:
+            patiently(self._write, f"The checkpoint could not be written to {self.uri}")
+
+    def _write(self) -> None:
+        state = self._pending
+        assert state is not None
+        if not self._claim.holds():
+            self._pending = None
+            raise RuntimeError(
+                f"{self.uri} was removed, or taken over by a fit that was resumed: it now belongs "
+                f"to {holder(self._claim.place)}. This fit stops rather than write over the other."
+            )
         arrays: dict[str, np.ndarray] = {}
         record: dict[str, JSON] = {
             "climb": describe(self.climb, arrays, "climb"),
@@ -59,13 +91,28 @@ class Keeper:
             "place": self.manifest.place,
             "machine": _machine(),
         }
-        directory = Place.of(self.uri)
-        directory.fs.makedirs(directory.path, exist_ok=True)
         turn = len(state.history)
         write(_join(self.uri, f"at-{state.attempt:03d}-{turn:06d}"), arrays, record)
-        self._last = time.monotonic()
+        self._pending = None
+        place = self._claim.place
         for name in _names(self.uri)[:-_KEPT]:
-            directory.fs.rm(f"{directory.path}/{name}", recursive=True)
+            place.fs.rm(f"{place.path}/{name}", recursive=True)
+
+    def close(self) -> None:
+        """Write what is not yet written; give the place up if nothing was ever kept there."""
+        try:
+            self.flush()
+        finally:
+            if not _names(self.uri):
+                self._claim.release()
+
+
+def keeper(uri: URI | None, climb: Climb, manifest: Manifest, seconds: float) -> Keeper | None:
+    """A keeper at a new place, None where none is asked for. FileExistsError if one is there."""
+    if uri is None:
+        return None
+    refuse_to_overwrite(uri)
+    return Keeper(uri, climb, manifest, seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +129,17 @@ class Saved:
         for name, now in _facts(manifest).items():
             before = self.data.get(name)
             if before != now:
+                difference = f"{name.replace('_', ' ')} was {before} and is {now}"
+                if name == "fingerprint":
+                    difference = (
+                        "the values differ, or how they are stored"
+                        if self.place == manifest.place
+                        else f"they were at {self.place or 'no path'} and are "
+                        f"{f'at {manifest.place}' if manifest.place else 'in memory'}"
+                    )
                 raise DataError(
-                    f"These are not the data of the checkpoint: {name.replace('_', ' ')} was "
-                    f"{before} and is {now}. Resume with the data of the fit, or start a new one."
+                    f"These are not the data of the checkpoint: {difference}. Resume with the data "
+                    "of the fit, or start a new one."
                 )
 
 
@@ -113,7 +168,13 @@ def load(uri: URI) -> Saved:
 def refuse_to_overwrite(uri: URI) -> None:
     """Raise FileExistsError if something is there already."""
     place = Place.of(uri)
-    if names := place.names():
+    names = place.names()
+    if names == {MARKER}:
+        raise FileExistsError(
+            f"{uri} belongs to {holder(place)}, a fit that has kept nothing yet: choose another "
+            "place, or remove it if that fit is no more"
+        )
+    if names:
         what = "a checkpoint" if any(map(_NAME.fullmatch, names)) else f"{sorted(names)[0]!r}"
         raise FileExistsError(
             f"{uri} holds {what}: resume from it, remove it, or choose another place"
@@ -123,6 +184,12 @@ def refuse_to_overwrite(uri: URI) -> None:
 def exists(uri: URI) -> bool:
     """Whether there is a checkpoint to resume from."""
     return bool(_names(uri))
+
+
+def abandon(uri: URI) -> None:
+    """Take a place, in which nothing was kept yet, from the fit it belongs to, if to any."""
+    if not exists(uri):
+        disown(Place.of(uri))
 
 
 def _read(uri: str) -> Saved:

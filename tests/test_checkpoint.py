@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 import dem
 from dem import checkpoint as checkpoints
+from dem.checkpoint import Keeper
 from dem.climb import Climb, State, Sweep, Turn
 from dem.engine.hosts import choose
 from dem.errors import DataError
@@ -119,9 +122,11 @@ def test_a_killed_process(tmp_path: Path) -> None:
 
 def test_only_two_are_kept_and_not_too_often(tmp_path: Path) -> None:
     dem.fit(MODEL, X, checkpoint=tmp_path / "each", checkpoint_seconds=0, **HOW)
-    assert sorted(os.listdir(tmp_path / "each")) == ["at-000-000005", "at-000-000006"]
+    kept = ["at-000-000005", "at-000-000006", "owner.json"]
+    assert sorted(os.listdir(tmp_path / "each")) == kept
     dem.fit(MODEL, X, checkpoint=tmp_path / "seldom", checkpoint_seconds=3600, **HOW)
-    assert sorted(os.listdir(tmp_path / "seldom")) == ["at-000-000001", "at-000-000006"]
+    kept = ["at-000-000001", "at-000-000006", "owner.json"]
+    assert sorted(os.listdir(tmp_path / "seldom")) == kept
 
 
 def test_on_a_url(tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_a_damaged_one_leaves_the_one_before(tmp_path: Path) -> None:
         (X[:-1], None, "number of rows was 9000 and is 8999"),
         (X[:, :1], None, "number of columns was 2 and is 1"),
         (X.astype(np.float32), None, "dtype was float64 and is float32"),
-        (X + 1, None, "fingerprint"),
+        (X + 1, None, "the values differ"),
         (X, np.ones(len(X)), "weighted was False and is True"),
     ],
 )
@@ -181,6 +186,114 @@ def test_a_place_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other" / "precious.txt").write_text("mine")
     with pytest.raises(FileExistsError, match=r"precious\.txt"):
         dem.fit(MODEL, X, checkpoint=tmp_path / "other", **HOW)
+
+
+class Meanwhile(Silent):
+    """An observer that does something else, once, after the turn of this number; 0 at the start."""
+
+    def __init__(self, turn: int, act: Callable[[], Any]) -> None:
+        self.turn, self.act = turn, act
+
+    def on_start(self, description: str, total_steps: int | None) -> None:
+        if self.turn == 0:
+            self.act()
+
+    def on_step(self, step: Any) -> None:
+        if step.turn == self.turn:
+            self.act()
+
+
+def place_of(kind: str, tmp_path: Path) -> str:
+    return str(tmp_path / "kept") if kind == "disk" else f"memory://{tmp_path}/kept"
+
+
+@pytest.mark.parametrize("kind", ["disk", "URL"])
+def test_two_fits_do_not_share_a_place(tmp_path: Path, kind: str) -> None:
+    """Not even before the first turn of one of them, when nothing is there yet."""
+    place = place_of(kind, tmp_path)
+
+    def another() -> None:
+        with pytest.raises(FileExistsError, match=r"belongs to process \d+ on .*kept nothing yet"):
+            dem.fit(dem.Mixture(2, dem.Gaussian()), X, checkpoint=place, **HOW)
+
+    fitted = dem.fit(MODEL, X, checkpoint=place, observer=Meanwhile(0, another), **HOW)
+    assert bits(dem.resume(place, X)) == bits(fitted)
+
+
+def test_of_two_that_claim_a_place_at_once_one_succeeds(tmp_path: Path) -> None:
+    def claim(i: int) -> bool:
+        try:
+            Keeper(tmp_path / "kept", Climb(MODEL), manifest)
+        except FileExistsError:
+            return False
+        return True
+
+    manifest = dem.open_data(X)
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(claim, range(16))) == 1
+
+
+@pytest.mark.parametrize("kind", ["disk", "URL"])
+def test_whoever_resumes_takes_the_place_over(tmp_path: Path, kind: str) -> None:
+    """The fit that was thought dead stops, and writes nothing over the one that went on."""
+    place = place_of(kind, tmp_path)
+    resumed: list[Any] = []
+
+    def go_on() -> None:
+        resumed.append(dem.resume(place, X, max_iter=4))
+
+    with pytest.raises(RuntimeError, match="taken over by a fit that was resumed"):
+        dem.fit(
+            MODEL, X, checkpoint=place, checkpoint_seconds=0, observer=Meanwhile(2, go_on), **HOW
+        )
+    assert bits(dem.resume(place, X, max_iter=4)) == bits(resumed[0])
+    assert bits(dem.resume(place, X, max_iter=6)) == bits(dem.fit(MODEL, X, **HOW))
+
+
+def test_a_fit_that_kept_nothing_leaves_nothing(tmp_path: Path) -> None:
+    bad = X.copy()
+    bad[5, 1] = np.nan
+    with pytest.raises(DataError):
+        dem.fit(MODEL, bad, checkpoint=tmp_path / "kept", **HOW)
+    assert not (tmp_path / "kept").exists()
+    dem.fit(MODEL, X, checkpoint=tmp_path / "kept", **HOW)
+
+
+def test_what_could_not_be_written_is_written_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while a checkpoint is being written does not lose that checkpoint."""
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "write", interrupted)
+    fitted = dem.fit(MODEL, X, checkpoint=tmp_path / "kept", **HOW)
+    assert fitted.interrupted
+    assert bits(dem.resume(tmp_path / "kept", X, max_iter=1)) == bits(fitted)
+
+
+def test_data_at_another_place_with_other_values(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", X + 1)
+    cut_off(tmp_path / "kept", 1, tmp_path / "x.npy")
+    with pytest.raises(DataError, match=r"they were at .*x\.npy and are at .*y\.npy"):
+        dem.resume(tmp_path / "kept", tmp_path / "y.npy")
+    np.save(tmp_path / "x.npy", X + 1)
+    with pytest.raises(DataError, match="the values differ"):
+        dem.resume(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("empty", ["data", "checkpoint", "resume"])
+def test_an_empty_path_is_refused(empty: str, tmp_path: Path) -> None:
+    acts = {
+        "data": lambda: dem.fit(MODEL, "", **HOW),
+        "checkpoint": lambda: dem.fit(MODEL, X, checkpoint="", **HOW),
+        "resume": lambda: dem.resume("", X),
+    }
+    with pytest.raises(ValueError, match="empty path"):
+        acts[empty]()
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:

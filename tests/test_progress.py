@@ -4,9 +4,12 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
+import dem
 from dem.report import Bars, Lines, Progress, Silent
+from dem.starts import KMeansParallel
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,98 @@ def test_lines_tell_the_bound_its_change_and_the_time_left() -> None:
         "mixture: iteration 3 of 10: bound -2.25, change +2.5e-01 (2.0 s each, 14.0 s left)",
         "mixture: converged (iteration 3, 6.0 s)",
     ]
+
+
+def with_phases(observer, tick=lambda: None) -> None:
+    for phase in ("sampling rows", "k-means|| round 1"):
+        observer.on_phase(phase)
+        for done in range(1, 5):
+            tick()
+            observer.on_blocks(done, 4)
+    fit(observer, bounds=[-1.0])
+
+
+def test_lines_tell_of_phases_before_the_first_iteration() -> None:
+    stream, clock = io.StringIO(), Clock()
+
+    def tick() -> None:
+        clock.now += 20.0
+
+    with_phases(Lines(stream, clock=clock, interval=30.0), tick)
+    assert stream.getvalue().splitlines() == [
+        "EM: sampling rows",
+        "EM: sampling rows: 2 of 4 blocks",
+        "EM: sampling rows: 4 of 4 blocks",
+        "EM: k-means|| round 1",
+        "EM: k-means|| round 1: 2 of 4 blocks",
+        "EM: k-means|| round 1: 4 of 4 blocks",
+        "mixture: started, at most 10 iterations",
+        "mixture: iteration 1 of 10: bound -1 (0 ms each, 0 ms left)",
+        "mixture: converged (iteration 1, 0 ms)",
+    ]
+
+
+def test_bars_of_phases_are_there_at_once_and_gone_afterwards() -> None:
+    terminal, clock = Terminal(), Clock()
+
+    def tick() -> None:
+        clock.now += 1.0
+
+    bars = Bars(terminal, clock=clock)
+    bars.on_phase("sampling rows")
+    assert "sampling rows" in terminal.getvalue()
+    bars.on_blocks(1, 4)
+    assert bars._blocks.total == 4
+    assert bars._blocks.n == 1
+    with_phases(bars, tick)
+    assert "k-means|| round 1" in terminal.getvalue()
+    shown = [line for line in last_lines(terminal) if line.strip()]
+    assert len(shown) == 1
+    assert shown[0].startswith("mixture:  10%")
+
+
+def test_bars_of_a_phase_in_which_the_fit_fails_are_closed() -> None:
+    terminal = Terminal()
+    bars = Bars(terminal, clock=Clock())
+    bars.on_phase("sampling rows")
+    bars.on_end("failed")
+    assert bars._blocks is None
+    assert not [line for line in last_lines(terminal) if line.strip()]
+
+
+def test_a_fit_tells_its_phases() -> None:
+    told: list[str] = []
+
+    class Hears(Silent):
+        def on_phase(self, description: str) -> None:
+            told.append(description)
+
+        def on_start(self, description: str, total_steps: int | None) -> None:
+            told.append("started")
+
+    x = np.random.default_rng(0).normal(size=(70_000, 1))
+    model = dem.Mixture(2, dem.Gaussian())
+    dem.fit(model, x, start=KMeansParallel(), max_iter=1, observer=Hears())
+    assert told == [
+        "sampling rows",
+        *(f"k-means|| round {i}" for i in range(1, 5)),
+        "counting the rows nearest to each centre",
+        "started",
+    ]
+
+
+class WithoutPhases:
+    """An observer as they were before there were phases."""
+
+    def on_start(self, description: str, total_steps: int | None) -> None: ...
+    def on_blocks(self, done: int, total: int) -> None: ...
+    def on_step(self, step: Step) -> None: ...
+    def on_end(self, reason: str) -> None: ...
+
+
+def test_an_observer_may_have_no_phases() -> None:
+    model = dem.Mixture(2, dem.Gaussian())
+    dem.fit(model, np.arange(20.0)[:, None], max_iter=1, observer=WithoutPhases())
 
 
 def test_lines_without_a_limit_foretell_nothing() -> None:

@@ -1,4 +1,5 @@
-"""The command line: `dem fit`, `dem predict`, `dem score`, `dem show`, `dem demo`.
+"""The command line: `dem fit`, `dem predict`, `dem score`, `dem show`, `dem submit` and what
+follows it, `dem demo`.
 
 Only click is imported here: what a command needs is imported when it runs, so that `dem --help`
 answers at once.
@@ -9,6 +10,7 @@ import click
 import dem
 from dem.cli.demo import demo
 from dem.cli.fit import fit
+from dem.cli.jobs import attach, cancel, runs, submit
 from dem.cli.options import debug_option
 from dem.cli.outcome import Commands
 from dem.cli.predict import predict
@@ -24,6 +26,7 @@ Exit codes:
     1  an error: the data, a path, the memory, the scheduler
     2  the command line was wrong
   130  interrupted by Ctrl-C; `dem fit` keeps the model of the last turn
+  143  the same by SIGTERM, as Slurm and Kubernetes send it
 
 DATA is the path or URL of a Zarr array (PLACE::NAME reaches into a group), a .npy file, or
 Parquet.
@@ -41,5 +44,5 @@ def main() -> None:
     """
 
 
-for command in (fit, predict, score, show, demo):
+for command in (fit, predict, score, show, submit, attach, runs, cancel, demo):
     main.add_command(command)

@@ -3,66 +3,37 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
 import click
 
 from dem.cli.options import cluster, cluster_options, debug_option, quiet_option, weights_option
 from dem.cli.outcome import Interrupted
+from dem.cli.recipe import estimator_of, recipe_options
 from dem.cli.tables import figures
-
-MODELS = ("gaussian-mixture", "k-means")
-COVARIANCES = ("full", "tied", "diag", "spherical")
-STARTS = ("k-means||", "k-means++", "kmeans", "random", "random_from_data")
-POSTERIORS = ("exact", "hard")
-
-# The estimators' names of the options that not every model has.
-MIXTURE_ONLY = {
-    "covariance": "covariance_type",
-    "reg_covar": "reg_covar",
-    "posterior": "posterior",
-    "checkpoint": "checkpoint",
-}
 
 
 @click.command()
 @click.argument("data")
-@click.option(
-    "--model",
-    type=click.Choice(MODELS),
-    default=MODELS[0],
-    show_default=True,
-    help="What to fit.",
-)
-@click.option("-k", "k", type=click.IntRange(min=1), required=True, help="Number of components.")
-@click.option(
-    "--covariance", type=click.Choice(COVARIANCES), help="Form of the covariances.  [full]"
-)
+@recipe_options
 @click.option("--out", metavar="MODEL", help="Where to keep the model: a directory or URL.")
-@click.option("--tol", type=click.FloatRange(min=0), help="Stop at smaller changes.  [0.001; 1e-4]")
-@click.option("--max-iter", type=click.IntRange(min=1), help="Turns at most.  [100; k-means 300]")
-@click.option("--reg-covar", type=click.FloatRange(min=0), help="Added to the variances.  [1e-06]")
-@click.option("--init", type=click.Choice(STARTS), help="Where to begin.  [k-means||]")
-@click.option("--n-init", type=click.IntRange(min=1), help="Starts; the best one is kept.  [1]")
-@click.option("--posterior", type=click.Choice(POSTERIORS), help="The E-step.  [exact]")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="All that is random comes from it.",
-)
+@click.option("--overwrite", is_flag=True, help="Replace the model that is there.")
 @click.option("--checkpoint", metavar="PLACE", help="Keep the fit here once a minute.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one.")
 @weights_option
 @cluster_options
 @quiet_option
 @debug_option
+@click.pass_context
 def fit(
+    ctx: click.Context,
+    /,
     data: str,
     model: str,
     k: int,
     out: str | None,
+    overwrite: bool,
     weights: str | None,
     scheduler: str | None,
     workers: int | None,
@@ -73,40 +44,62 @@ def fit(
 ) -> None:
     """Fit a model to DATA.
 
-    Ctrl-C ends the fit and keeps the model of the last turn. With --checkpoint and --resume the
-    same command begins a fit and, however often it was cut off, takes it up again; the options
-    that describe the fit are then those of the checkpoint.
+    Ctrl-C, or SIGTERM, ends the fit and keeps the model of the last turn. With --checkpoint and
+    --resume the same command begins a fit and, however often it was cut off, takes it up again,
+    and replaces the model that it has left so far. Options that describe another fit than that of
+    the checkpoint are then refused, but --max-iter may be changed.
     """
     checkpoint = options["checkpoint"]
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
-    estimator = _estimator(model, k, {n: v for n, v in options.items() if v is not None})
-    from dem.checkpoint import exists
+    estimator = estimator_of(model, k, options)
+    from dem import checkpoint as checkpoints
+    from dem.cli.resume import refuse_another, resumed
+    from dem.cli.target import check_apart, check_model
     from dem.cli.watch import Watch
     from dem.engine.manifest import open_data
+    from dem.engine.signals import deferred
     from dem.report.progress import Progress, Silent
-    from dem.store import check_target, save
+    from dem.store import save
+    from dem.store.place import Place
 
     # Whatever can be refused is refused before an hour of fitting.
+    read = [path for path in (data, weights) if path is not None]
+    saved = None
+    if checkpoint is not None:
+        check_apart(Place.of(checkpoint), read)
+        if resume and checkpoints.exists(checkpoint):
+            with warnings.catch_warnings(action="ignore"):  # it is loaded once more, and warns then
+                saved = checkpoints.load(checkpoint)
+            given = {**options, "model": model, "k": k}
+            refuse_another(saved.climb, {name: given[name] for name in _typed(ctx) & given.keys()})
     if out is None:
         click.echo("Note: the model will not be kept; --out MODEL says where to.", err=True)
     else:
-        check_target(out)
+        around = [*read, checkpoint] if checkpoint else read
+        check_model(out, overwrite or saved is not None, keep=around)
     rows, columns = (m := open_data(data, weights=weights)).n_rows, m.n_columns
     watch = Watch(Silent() if quiet else Progress())
     estimator.set_params(verbose=watch)
-    with cluster(scheduler, workers, threads, quiet):
-        began = time.perf_counter()
-        try:
-            if resume and exists(checkpoint):
-                estimator = type(estimator).resume(checkpoint, data, weights, verbose=watch)
+    done = "no turn was complete, so nothing was written."
+    try:
+        with cluster(scheduler, workers, threads, quiet):
+            began = time.perf_counter()
+            if saved is not None:
+                estimator = resumed(saved, checkpoint, data, weights, options["max_iter"], watch)
             else:
+                if resume:
+                    checkpoints.abandon(checkpoint)
                 estimator.fit(data, sample_weight=weights)
-        except KeyboardInterrupt as error:
-            raise Interrupted("no turn was complete, so nothing was written.") from error
-        seconds = time.perf_counter() - began
-        if out is not None:
-            save(estimator, out)
+            seconds = time.perf_counter() - began
+            turn = f"the model of turn {estimator.n_iter_}"
+            done = f"{turn} was not kept."
+            if out is not None:
+                with deferred():
+                    save(estimator, out)
+                    done = f"{turn} was written to {out}."
+    except KeyboardInterrupt as error:
+        raise Interrupted(done) from error
     click.echo(
         figures(
             {
@@ -122,25 +115,13 @@ def fit(
         )
     )
     if watch.interrupted:
-        kept = f"was written to {out}" if out else "was not kept"
-        raise Interrupted(f"the model of turn {estimator.n_iter_} {kept}.")
+        raise Interrupted(done)
 
 
-def _estimator(model: str, k: int, options: dict[str, Any]) -> Any:
-    """The estimator of these options, those that were not given left to its own defaults."""
-    seed = options.pop("seed")
-    if model == "k-means":
-        for name in MIXTURE_ONLY:
-            if name in options:
-                raise click.UsageError(f"k-means has no --{name.replace('_', '-')}.")
-        from dem.estimators import KMeans
-
-        return KMeans(k, random_state=seed, **options)
-    names = {**MIXTURE_ONLY, "init": "init_params"}
-    from dem.estimators import GaussianMixture
-
-    arguments = {names.get(name, name): value for name, value in options.items()}
-    return GaussianMixture(k, random_state=seed, **arguments)
+def _typed(ctx: click.Context) -> set[str]:
+    """The options that were given."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in ctx.params if ctx.get_parameter_source(name) is not default}
 
 
 def _objective(estimator: Any, rows: int) -> dict[str, str]:

@@ -28,7 +28,8 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progres
 weights_option = click.option(
     "--weights",
     metavar="PATH",
-    help="How often each row counts: a one-dimensional array, stored like DATA.",
+    help="How often each row counts: a one-dimensional array, stored like DATA. Rows of weight 0 "
+    "do not count, but must be finite.",
 )
 
 

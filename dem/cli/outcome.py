@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import IO, Any, TextIO
 
 import click
 
-ERROR, INTERRUPTED = 1, 130
+from dem.cli.signals import once
+
 DEBUG = "dem.cli.debug"
 
 # What data, paths, schedulers and missing extras raise. Anything else is a fault of dem, and is
@@ -19,28 +21,50 @@ EXPECTED = (ImportError, MemoryError, OSError, ValueError)
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C, and what became of the work."""
+    """Ctrl-C or SIGTERM, and what became of the work."""
 
-    exit_code = INTERRUPTED
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """As shells have it."""
+        return 128 + self.number
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"Interrupted: {self.message}", file=file, err=True)
+        word = "Terminated" if self.number == signal.SIGTERM else "Interrupted"
+        click.echo(f"{word}: {self.message}", file=file, err=True)
 
 
 class Commands(click.Group):
     """A group whose commands end in one line on standard error when something is wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _warnings_in_a_line(ctx):
+        with once() as ending, _warnings_in_a_line(ctx):
             try:
                 return super().invoke(ctx)
-            except KeyboardInterrupt as error:
-                raise Interrupted("nothing was written.") from error
-            except EXPECTED as error:
-                broken_pipe = isinstance(error, OSError) and error.errno == errno.EPIPE
-                if ctx.meta.get(DEBUG) or broken_pipe:
+            except (KeyboardInterrupt, Exception) as error:
+                end = _in_order(error, ctx, bool(ending.heard))
+                if isinstance(end, Interrupted):
+                    end = Interrupted(end.message, ending.heard or signal.SIGINT)
+                if end is error:
                     raise
-                raise click.ClickException(in_a_line(error)) from error
+                raise end from error
+
+
+def _in_order(error: BaseException, ctx: click.Context, interrupted: bool) -> BaseException:
+    """What to raise for an error: one line, unless it is a fault of dem."""
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("nothing was written.")
+    if isinstance(error, (click.ClickException, click.exceptions.Exit)):
+        return error
+    broken_pipe = isinstance(error, OSError) and error.errno == errno.EPIPE
+    if ctx.meta.get(DEBUG) or broken_pipe:
+        return error
+    if interrupted:  # such as a connection that a worker, ended by the same signal, has dropped
+        return Interrupted(in_a_line(error))
+    return click.ClickException(in_a_line(error)) if isinstance(error, EXPECTED) else error
 
 
 def in_a_line(error: BaseException | Warning) -> str:

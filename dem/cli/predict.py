@@ -42,8 +42,8 @@ def predict(
 
     LABELS appears whole at the end, or not at all.
     """
+    from dem.cli.models import load
     from dem.cli.target import Target
-    from dem.store import load
 
     target = Target.of(out)
     target.check(overwrite, keep=(model, data))

@@ -18,7 +18,7 @@ from dem.cli.tables import figures, table
 @debug_option
 def show(model: str, as_json: bool) -> None:
     """Show the parameters of MODEL and how it was fitted."""
-    from dem.store import load
+    from dem.cli.models import load
 
     estimator = load(model)
     if as_json:

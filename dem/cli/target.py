@@ -1,16 +1,17 @@
-"""Where row-wise results go: a .npy file or a Zarr array, which appears whole or not at all."""
+"""Where results go, which appear whole or not at all, and never over what was read."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from dem.engine.output import is_zarr_array, replaced_file, write_npy, write_zarr
+from dem.store import check_target
 from dem.store.place import Place
 
 
@@ -39,13 +40,11 @@ class Target:
         if not place.local:
             if self.is_npy:
                 raise ValueError(f"A .npy file can only be written locally, not to {place.target}.")
+            check_apart(place, keep)
             if place.exists() and not overwrite:
                 raise FileExistsError(f"{place.target} exists: --overwrite replaces it.")
             return
-        for read in keep:
-            other = Path(Place.of(read.partition("::")[0]).path)
-            if path == other or path in other.parents or other in path.parents:
-                raise FileExistsError(f"{place.target} would lie on, in or around {read}.")
+        check_apart(place, keep)
         place.check_parent()
         if not path.exists():
             return
@@ -65,3 +64,28 @@ class Target:
             return
         with self.place.replaced() as target:
             write_zarr(target, blocks, shape, dtype, chunk_rows)
+
+
+def check_apart(place: Place, keep: Iterable[str]) -> None:
+    """Raise FileExistsError if a place lies on, in or around one of the paths to be kept."""
+    here = PurePath(place.path)
+    for kept in keep:
+        # `::` reaches into a group, and between URLs chains protocols.
+        outside, _, name = kept.rpartition("::")
+        other = Place.of(outside if outside and "://" not in name else kept)
+        there = PurePath(other.path)
+        same = type(place.fs) is type(other.fs)
+        if same and (here == there or here in there.parents or there in here.parents):
+            raise FileExistsError(f"{place.target} would lie on, in or around {kept}.")
+
+
+def check_model(out: str, overwrite: bool, keep: Iterable[str]) -> None:
+    """Refuse, before anything is computed, a place where a model could or should not be saved.
+
+    Raises FileExistsError, FileNotFoundError, PermissionError.
+    """
+    place = Place.of(out)
+    check_apart(place, keep)
+    check_target(out)
+    if place.names() and not overwrite:
+        raise FileExistsError(f"{place.target} exists: --overwrite replaces it.")

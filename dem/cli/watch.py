@@ -20,6 +20,9 @@ class Watch:
     def interrupted(self) -> bool:
         return self._reason == "interrupted"
 
+    def on_phase(self, description: str) -> None:
+        self._shown.on_phase(description)
+
     def on_start(self, description: str, total_steps: int | None) -> None:
         self._shown.on_start(description, total_steps)
 

@@ -5,6 +5,9 @@ Every host of a fit runs this: the process that called `fit`, or a thread of the
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from dem.climb import Begin, Fit, Interrupted, Requests, State, Sweep
@@ -13,7 +16,7 @@ from dem.engine.hosts import Engine, check_memory
 
 
 class Observer(Protocol):
-    """Who is told how a fit gets on; see `dem.report.progress`."""
+    """Who is told how a fit gets on; see `dem.report.progress`, also for what is optional."""
 
     def on_start(self, description: str, total_steps: int | None) -> None: ...
     def on_blocks(self, done: int, total: int) -> None: ...
@@ -25,7 +28,7 @@ class Keeper(Protocol):
     """Who keeps checkpoints; see `dem.checkpoint`."""
 
     def offer(self, state: State) -> None: ...
-    def flush(self) -> None: ...
+    def close(self) -> None: ...
 
 
 def drive(
@@ -36,15 +39,20 @@ def drive(
     A KeyboardInterrupt, of the user or raised by the observer, ends the climb, which then returns
     what it has; it goes on up if that is nothing.
     """
-    check_memory(engine, 0)  # before anything is read; with statistics once there are some
-    answer, begun = None, False
+    answer, begun, otherwise = None, False, "failed"
+    on_phase = getattr(observer, "on_phase", None)
     try:
+        check_memory(engine, 0)  # before anything is read; with statistics once there are some
         while True:
             try:
                 with one_blas_thread():  # the M-step: small matrices, and the same bits anywhere
                     request = requests.send(answer)
                 answer = None
                 if isinstance(request, Sweep):
+                    phase = getattr(request.work, "description", "")
+                    if phase and on_phase:
+                        begun = True
+                        on_phase(phase)
                     answer = engine.sweep(request.work, request.groups)
                 elif isinstance(request, Begin):
                     check_memory(engine, request.stats_bytes)
@@ -53,9 +61,11 @@ def drive(
                     begun = True
                 else:
                     if keeper:
-                        keeper.offer(request.state)
+                        with _told(observer):
+                            keeper.offer(request.state)
                     observer.on_step(request.record)
             except KeyboardInterrupt:
+                otherwise = "interrupted"
                 _interrupt(requests)
     except StopIteration as end:
         fitted: Fit = end.value
@@ -65,9 +75,21 @@ def drive(
         return fitted
     finally:
         if keeper:
-            keeper.flush()
+            with _told(observer):
+                keeper.close()
         if begun:
-            observer.on_end("failed")
+            observer.on_end(otherwise)
+
+
+@contextmanager
+def _told(observer: Observer) -> Iterator[None]:
+    """A checkpoint that cannot be written is told of; hours of work are not thrown away for it."""
+    try:
+        yield
+    except OSError as error:
+        notes = " ".join(getattr(error, "__notes__", ()))
+        text = f"The fit goes on without a checkpoint of this turn: {error} {notes}".rstrip()
+        getattr(observer, "on_warning", warnings.warn)(text)
 
 
 def _interrupt(requests: Requests) -> None:

@@ -6,10 +6,19 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from dem.climb import SAMPLE_BYTES, SAMPLE_ROWS
 from dem.engine.local import Local
 from dem.engine.manifest import Manifest
 
-BLOCKS_HELD = 4  # measured: 4.0 for Zarr with data that do not compress, 3.0 without a codec
+# Bytes that a pass takes for each row of a block, beyond the block: measured, 56 for a round of
+# k-means||, which has the most (distances, random numbers, keys, an index).
+ROW_BYTES = 64
+# Samples of rows that a process holds at once. Where the start is: the sample, sorted, in the
+# frame, and what is derived from it; measured, 5 to 6.5. On a worker: its parts and their sums.
+SAMPLES_HELD = 6
+SAMPLES_ADDED = 3
 Engine = Any  # Local or Cluster: a context manager with `sweep` and `threads`
 
 
@@ -42,21 +51,32 @@ def choose(
 def check_memory(engine: Engine, stats_bytes: int) -> None:
     """Refuse a plan whose blocks in flight and partial sums cannot fit into the memory there is.
 
-    Each thread holds up to four blocks (one in use, one being read, and while that is decoded its
-    bytes and what a codec makes of them) and one partial sum for each level of the tree.
+    Each thread holds some blocks (one in use, one being read, and what decoding that takes), what
+    a pass takes for each row of a block, and one partial sum for each level of the tree. A process
+    also holds a sample of the rows a few times over.
 
     Raises MemoryError with the figures.
     """
     manifest = engine.manifest
-    block = 0 if manifest.reader.in_memory else BLOCKS_HELD * manifest.block_bytes
+    rows = int(np.diff(manifest.boundaries).max())
+    held = manifest.reader.blocks_held
+    block = held * manifest.block_bytes + ROW_BYTES * rows
+    if manifest.weights:
+        block += manifest.weights.blocks_held * 8 * rows
     depth = max(manifest.n_blocks - 1, 1).bit_length() + 2
-    each = block + depth * stats_bytes
+    row = 8 * manifest.n_columns
+    samples = SAMPLES_HELD if isinstance(engine, Local) else SAMPLES_ADDED
+    sample = samples * min(SAMPLE_ROWS * row, SAMPLE_BYTES, manifest.n_rows * row)
     for where, threads, limit in engine.memory():
-        if threads * each > limit:
+        needed = threads * (block + depth * stats_bytes) + sample
+        if needed > limit:
             raise MemoryError(
-                f"{where} has {limit / 2**20:,.0f} MiB for {threads} thread(s), but each needs "
-                f"{each / 2**20:,.0f} MiB: {BLOCKS_HELD} blocks of "
-                f"{manifest.block_bytes / 2**20:,.1f} MiB and {depth} partial sums "
-                f"of {stats_bytes / 2**20:,.1f} MiB. Use smaller chunks "
-                "(8 to 16 MiB are best), fewer threads, or fewer components."
+                f"{where} has {_mib(limit, 0)}, and {threads} thread(s) need {_mib(needed, 0)}: "
+                f"{_mib(sample, 0)} for a sample of the rows, and each {_mib(block, 0)} for blocks "
+                f"of {_mib(manifest.block_bytes)} and {depth} partial sums of {_mib(stats_bytes)}. "
+                "Use smaller chunks (8 to 16 MiB are best), fewer threads, or fewer components."
             )
+
+
+def _mib(size: float, digits: int = 1) -> str:
+    return f"{size / 2**20:,.{digits}f} MiB"

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from dem.engine.patience import patiently
 from dem.engine.readers.base import Reader
 
 Rows = tuple[np.ndarray, np.ndarray | None]
@@ -23,14 +24,18 @@ def blocks(
     into `prefetch` + 1 buffers that are allocated once. So what is yielded is valid only until
     the next block is asked for. Where both readers are in memory nothing is read ahead.
 
-    An error in reading a block is raised when that block's turn comes. Closing the generator
+    A read that fails is tried again if the fault may pass, see `dem.engine.patience`. The error of
+    one that keeps failing is raised when that block's turn comes. Closing the generator
     waits for the reads that have begun, at most `prefetch`, and leaves no thread behind.
     """
     free = prefetch + 1 if not (reader.in_memory and (weights is None or weights.in_memory)) else 1
     buffers = deque((reader.buffer(), weights.buffer() if weights else None) for _ in range(free))
 
     def read(block: int, out: tuple[np.ndarray | None, np.ndarray | None]) -> Rows:
-        return reader.read(block, out[0]), weights.read(block, out[1]) if weights else None
+        def both() -> Rows:
+            return reader.read(block, out[0]), weights.read(block, out[1]) if weights else None
+
+        return patiently(both, f"Block {block} of the data could not be read")
 
     if free == 1:
         for block in which:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,6 +10,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import dask
+
+from dem.engine.signals import deaf_children, deferred
 
 CONNECT_SECONDS = 10.0
 
@@ -46,12 +46,15 @@ def session(address: str | None = None, workers: int | None = None) -> Iterator[
     with ExitStack() as stack:
         target = stack.enter_context(_processes(workers)) if address is None else address
         try:
-            client = stack.enter_context(Client(target, timeout=CONNECT_SECONDS))
+            # Not as the default, which one that cannot connect would remain.
+            client = Client(target, timeout=CONNECT_SECONDS, set_as_default=False)
         except OSError as error:
             raise ConnectionError(
                 f"No scheduler answers at {address} within {CONNECT_SECONDS:.0f} s. Is it running, "
                 "and can this machine reach it? Addresses look like tcp://host:8786."
             ) from error
+        stack.callback(_closed, client)
+        stack.enter_context(client.as_current())
         drawn = address is not None or find_spec("bokeh") is not None
         here = Session(
             address=client.scheduler.address,
@@ -89,30 +92,21 @@ def _processes(workers: int | None) -> Iterator[Any]:
     """A cluster of single-threaded processes that listen to this machine alone."""
     from distributed import LocalCluster
 
-    with _deaf_to_ctrl_c():
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,  # what fails on a worker is raised here, and told once
-        )
-    with cluster:
+    with ExitStack() as stack:
+        with deferred(), deaf_children():  # halfway through, processes would be left behind
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,  # what fails there is raised here, and told once
+            )
+            stack.callback(_closed, cluster)
         yield cluster
 
 
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started within the block ignore Ctrl-C, which a terminal sends to them too.
-
-    It is for this process alone to keep what a fit has come to, and to close the cluster.
-    """
-    if threading.current_thread() is not threading.main_thread():  # signals are not its to set
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _closed(closable: Any) -> None:
+    """Close a client or a cluster to the end, whatever signals come."""
+    with deferred():
+        closable.close()

@@ -1,8 +1,11 @@
 """Progress of a fit: iterations outside, blocks of data inside while an iteration is slow.
 
-An observer is told of a fit by whoever drives it: `on_start`, then `on_blocks` and `on_step` as
-work is done, then `on_end`. `on_blocks` may come from any thread, the others from one at a time.
-An observer may watch several fits, one after another.
+An observer is told of a fit by whoever drives it: `on_phase` of each pass over the data that comes
+before the first iteration, such as "sampling rows"; `on_start`; then `on_step` of each iteration
+as it is done; then `on_end`. `on_blocks` comes within phases and iterations, and from any thread,
+the others from one at a time. A fit with several starts goes through phases and `on_start` for
+each. An observer may watch several fits, one after another, and may have no `on_phase`. If it has
+an `on_warning`, that is told of a checkpoint that could not be written; else it is warned of.
 """
 
 import sys
@@ -24,12 +27,16 @@ class Step(Protocol):
 class Observer(Protocol):
     """Who is told how a fit gets on."""
 
+    def on_phase(self, description: str) -> None:
+        """A pass over the data begins, which prepares the iterations."""
+        ...
+
     def on_start(self, description: str, total_steps: int | None) -> None:
-        """A fit begins, of at most so many iterations."""
+        """The iterations of a fit begin, so many at most."""
         ...
 
     def on_blocks(self, done: int, total: int) -> None:
-        """So many blocks of the iteration under way have been read."""
+        """So many blocks of the phase or iteration under way have been read."""
         ...
 
     def on_step(self, step: Step) -> None:
@@ -43,6 +50,9 @@ class Observer(Protocol):
 
 class Silent:
     """Says nothing."""
+
+    def on_phase(self, description: str) -> None:
+        pass
 
     def on_start(self, description: str, total_steps: int | None) -> None:
         pass
@@ -68,30 +78,43 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-        self._shown: Observer = Silent()
+        self._shown: Observer | None = None  # while a fit is under way
+
+    def on_phase(self, description: str) -> None:
+        self._chosen().on_phase(description)
 
     def on_start(self, description: str, total_steps: int | None) -> None:
-        stream = sys.stderr if self._stream is None else self._stream
-        if stream is None:  # a program without a console has none
-            self._shown = Silent()
-        elif stream.isatty() or (self._stream is None and _in_notebook()):
-            self._shown = Bars(stream)
-        else:
-            self._shown = Lines(stream)
-        self._shown.on_start(description, total_steps)
+        self._chosen().on_start(description, total_steps)
 
     def on_blocks(self, done: int, total: int) -> None:
-        self._shown.on_blocks(done, total)
+        if shown := self._shown:  # which another thread may be about to unset
+            shown.on_blocks(done, total)
 
     def on_step(self, step: Step) -> None:
-        self._shown.on_step(step)
+        if self._shown:
+            self._shown.on_step(step)
 
     def on_end(self, reason: str) -> None:
-        self._shown.on_end(reason)
+        if self._shown:
+            self._shown.on_end(reason)
+            self._shown = None
+
+    def _chosen(self) -> Observer:
+        """What suits the stream as it is when the fit begins."""
+        if self._shown is None:
+            stream = sys.stderr if self._stream is None else self._stream
+            if stream is None:  # a program without a console has none
+                self._shown = Silent()
+            elif stream.isatty() or (self._stream is None and _in_notebook()):
+                self._shown = Bars(stream)
+            else:
+                self._shown = Lines(stream)
+        return self._shown
 
 
 class Bars:
-    """A bar of iterations, and under it one of blocks once an iteration takes over `slow` seconds.
+    """A bar of blocks for each phase; then one of iterations, and under it again one of blocks once
+    an iteration takes over `slow` seconds.
 
     The time left is that to the last iteration allowed; converging ends the fit before.
     """
@@ -108,6 +131,11 @@ class Bars:
         self._previous: float | None = None
         self._begun = clock()
 
+    def on_phase(self, description: str) -> None:
+        with self._lock:
+            self._close()
+            self._blocks = self._bar(desc=description, total=None, unit="block", leave=False)
+
     def on_start(self, description: str, total_steps: int | None) -> None:
         with self._lock:
             self._close()
@@ -117,12 +145,13 @@ class Bars:
 
     def on_blocks(self, done: int, total: int) -> None:
         with self._lock:
-            if self._steps is None or self._clock() - self._begun < self._slow:
-                return
             if self._blocks is None:
+                if self._steps is None or self._clock() - self._begun < self._slow:
+                    return
                 self._blocks = self._bar(
                     desc="  blocks", total=total, unit="block", position=1, leave=False
                 )
+            self._blocks.total = total
             # Threads may report out of order; a bar does not go back.
             self._blocks.update(max(0, done - self._blocks.n))
 
@@ -141,7 +170,7 @@ class Bars:
             if self._steps is not None:
                 figures = self._steps.postfix
                 self._steps.set_postfix_str(f"{figures}, {reason}" if figures else reason)
-                self._close()
+            self._close()
 
     def _bar(self, **options: Any) -> Any:
         # Imported here because in a notebook it looks for widgets, and complains without them.
@@ -162,7 +191,7 @@ class Bars:
 
 
 class Lines:
-    """A line for each iteration, and within one that lasts a line every `interval` seconds."""
+    """A line for each phase and iteration, and within one that lasts every `interval` seconds."""
 
     def __init__(
         self,
@@ -175,31 +204,38 @@ class Lines:
         self._interval = interval
         self._clock = clock
         self._lock = Lock()
-        self._running = False
-        self._description = "fit"
+        self._doing = ""  # what blocks are read for, if anything
+        self._description = "EM"
         self._total: int | None = None
         self._turn = 0
         self._previous: float | None = None
         self._started = self._printed = clock()
 
+    def on_phase(self, description: str) -> None:
+        with self._lock:
+            if not self._doing:
+                self._turn, self._started = 0, self._clock()
+            self._doing = description
+            self._print(description)
+
     def on_start(self, description: str, total_steps: int | None) -> None:
         with self._lock:
             self._description, self._total = description, total_steps
-            self._turn, self._previous, self._running = 0, None, True
+            self._turn, self._previous, self._doing = 0, None, "iteration 1"
             self._started = self._clock()
             limit = "" if total_steps is None else f", at most {total_steps} iterations"
             self._print(f"started{limit}")
 
     def on_blocks(self, done: int, total: int) -> None:
         with self._lock:
-            if self._running and self._clock() - self._printed >= self._interval:
-                self._print(f"iteration {self._turn + 1}: {done} of {total} blocks")
+            if self._doing and self._clock() - self._printed >= self._interval:
+                self._print(f"{self._doing}: {done} of {total} blocks")
 
     def on_step(self, step: Step) -> None:
         with self._lock:
             elapsed = self._clock() - self._started
             each = elapsed / max(1, step.turn)
-            self._turn = step.turn
+            self._turn, self._doing = step.turn, f"iteration {step.turn + 1}"
             figures = _figures(step.bound, self._previous)
             left = (
                 "" if self._total is None else f", {_span(each * (self._total - step.turn))} left"
@@ -212,7 +248,7 @@ class Lines:
         with self._lock:
             elapsed = _span(self._clock() - self._started)
             self._print(f"{reason} (iteration {self._turn}, {elapsed})")
-            self._running = False
+            self._doing = ""
 
     def _print(self, text: str) -> None:
         print(f"{self._description}: {text}", file=self._stream, flush=True)

@@ -26,6 +26,8 @@ class Place:
 
     @classmethod
     def of(cls, uri: URI) -> "Place":
+        if not os.fspath(uri):
+            raise ValueError("an empty path names no place")
         fs, path = fsspec.core.url_to_fs(os.fspath(uri))
         if isinstance(fs, LocalFileSystem):
             # Behind a symbolic link it is the directory that is read and replaced, not the link.

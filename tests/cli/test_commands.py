@@ -87,17 +87,16 @@ def test_every_option_reaches_the_estimator(dem, data, rows, tmp_path) -> None:
 
 def test_the_words_of_fit_are_those_of_the_library() -> None:
     from dem.estimators import inputs
-    from dem.estimators.gaussian_mixture import COVARIANCES
 
     words = importlib.import_module("dem.cli.fit")
     assert set(words.STARTS) == set(inputs.STARTS)
     assert set(words.POSTERIORS) == set(inputs.POSTERIORS)
-    assert set(words.COVARIANCES) == set(COVARIANCES)
+    assert set(words.COVARIANCES) == set(inputs.COVARIANCES)
 
 
 def test_quiet_shows_no_progress(dem, data) -> None:
     assert "iteration" in dem(f"fit {data['npy']} -k 2 --out model").output
-    assert "iteration" not in dem(f"fit {data['npy']} -k 2 --out model --quiet").output
+    assert "iteration" not in dem(f"fit {data['npy']} -k 2 --out other --quiet").output
 
 
 def test_without_out_nothing_is_kept_and_it_says_so(dem, data, tmp_path) -> None:
@@ -114,7 +113,7 @@ def test_warnings_are_one_line(dem, data) -> None:
     assert sum("did not converge" in line for line in lines) == 1
     # Two of four components have no rows of their own.
     np.save("two.npy", np.repeat([[0.0, 0.0], [1.0, 1.0]], 50, axis=0))
-    text = dem("fit two.npy -k 4 --reg-covar 0 --out model").output
+    text = dem("fit two.npy -k 4 --reg-covar 0 --out other").output
     assert "Warning: variance is at its floor" in text
 
 
@@ -127,6 +126,32 @@ def test_labels_are_replaced_only_if_asked(dem, data, tmp_path) -> None:
         dem(f"predict model {path} --out {out} --overwrite --proba")
     assert np.load(tmp_path / "labels.npy").shape == (3000, 2)
     assert zarr.open_array(tmp_path / "labels.zarr", mode="r").shape == (3000, 2)
+
+
+def test_a_model_is_replaced_only_if_asked(dem, data, tmp_path) -> None:
+    dem(f"fit {data['npy']} -k 2 --out model")
+    assert "--overwrite" in dem(f"fit {data['npy']} -k 3 --out model", code=1).output
+    assert len(library.load(tmp_path / "model").weights_) == 2
+    dem(f"fit {data['npy']} -k 3 --out model --overwrite")
+    assert len(library.load(tmp_path / "model").weights_) == 3
+
+
+@pytest.mark.parametrize("option", ["--out", "--checkpoint"])
+@pytest.mark.parametrize("place", ["rows.zarr", "rows.zarr/model", "rows.zarr/c/0/0/model", "."])
+def test_a_fit_never_writes_inside_or_around_what_it_reads(
+    dem, data, rows, option: str, place: str
+) -> None:
+    more = "--overwrite" if option == "--out" else ""
+    output = dem(f"fit {data['zarr']} -k 2 {option} {place} {more}", code=1).output
+    assert "would lie on, in or around" in output
+    dem(f"fit {data['npy']} -k 2 --weights {data['zarr']}::w {option} {place} {more}", code=1)
+    np.testing.assert_array_equal(zarr.open_array(data["zarr"], mode="r")[:], rows)
+    assert {path.name for path in data["zarr"].iterdir()} == {"zarr.json", "c"}
+
+
+def test_model_and_checkpoint_are_kept_apart(dem, data) -> None:
+    dem(f"fit {data['npy']} -k 2 --out kept/model --checkpoint kept", code=1)
+    dem(f"fit {data['npy']} -k 2 --out kept --checkpoint kept", code=1)
 
 
 @pytest.mark.parametrize("out", ["rows.npy", "model", "rows.zarr", "model/weights", ".."])

@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 
 import dem as library
+from dem.cli import main
+from dem.engine.hosts import active_client
+from dem.engine.readers import parquet
 
 
 def the_error(output: str) -> str:
@@ -27,7 +31,12 @@ def the_error(output: str) -> str:
         ("fit {npy} -k 5000", "n_components = 5000, n_samples = 3000"),
         ("fit {npy} -k 2 --out nowhere/model", "nowhere"),
         ("fit {npy} -k 2 --out {zarr}", "was not saved by dem"),
-        ("fit {npy} -k 2 --out {npy}", "was not saved by dem"),
+        ("fit {npy} -k 2 --out {npy}", "would lie on"),
+        ("fit {npy} -k 2 --out {parquet}", "was not saved by dem"),
+        ("fit {zarr}::x -k 2", "is a Zarr array and holds no others"),
+        ("fit {npy}::x -k 2", "is not a Zarr group"),
+        ("fit cut.npy -k 2", "is not a .npy file, or is cut short"),
+        ("fit nonsense://x -k 2", "nonsense://x: Protocol not known"),
         ("fit {npy} -k 2 --scheduler nonsense://x", "nonsense"),
         ("fit text.csv -k 2", "not data that can be read"),
         ("show nowhere", "nowhere"),
@@ -40,10 +49,69 @@ def the_error(output: str) -> str:
 )
 def test_errors_in_a_line(dem, data, line: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "text.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "cut.npy").write_bytes(data["npy"].read_bytes()[:50])
     before = set(tmp_path.iterdir())
     paths = {kind: str(path) for kind, path in data.items()}
     assert said in the_error(dem(line.format(**paths), code=1).output)
     assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("option", ["DATA", "--out", "--checkpoint", "--weights"])
+def test_an_empty_path_is_refused(data, option: str) -> None:
+    line = ["fit", "" if option == "DATA" else str(data["npy"]), "-k", "2"]
+    result = CliRunner().invoke(main, line + ([option, ""] if option != "DATA" else []))
+    assert result.exit_code == 1
+    assert "empty path" in the_error(result.output)
+
+
+def test_a_model_is_not_data(dem, data) -> None:
+    dem(f"fit {data['npy']} -k 2 --out model")
+    assert "is a model that dem has saved" in the_error(dem("fit model -k 2", code=1).output)
+
+
+def test_data_that_are_no_numbers(dem) -> None:
+    array = zarr.create_array(
+        "words.zarr", shape=(4, 2), chunks=(2, 2), dtype=np.dtypes.StringDType()
+    )
+    array[...] = "word"
+    assert "strings (dtype StringDType())" in the_error(dem("fit words.zarr -k 2", code=1).output)
+    np.save("words.npy", np.array([["a", "b"]]))
+    assert "strings (dtype <U1)" in the_error(dem("fit words.npy -k 2", code=1).output)
+    np.save("records.npy", np.zeros(4, [("width", "f8"), ("height", "f8")]))
+    said = the_error(dem("fit records.npy -k 2", code=1).output)
+    assert "records with the fields width, height" in said
+
+
+def test_parquet_without_pyarrow(dem, data, monkeypatch) -> None:
+    monkeypatch.setattr(parquet, "find_spec", lambda name: None)
+    said = the_error(dem(f"fit {data['parquet']} -k 2", code=1).output)
+    assert "pip install 'dask-em[dataframe]'" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "difference"),
+    [
+        ("-k 2", "-k was 3 and is 2"),
+        ("-k 3 --covariance tied", "--covariance was diag and is tied"),
+        ("-k 3 --tol 0.5", "--tol was 0.0 and is 0.5"),
+        ("-k 3 --seed 1", "--seed was 0 and is 1"),
+        ("-k 3 --init random", "--init was kmeans and is random"),
+        ("-k 3 --posterior hard", "--posterior was exact and is hard"),
+        ("-k 3 --reg-covar 1", "--reg-covar was 1e-06 and is 1.0"),
+        ("-k 3 --n-init 2", "--n-init was 1 and is 2"),
+    ],
+)
+def test_resuming_another_fit_is_refused(dem, data, options: str, difference: str) -> None:
+    line = f"fit {data['npy']} --checkpoint kept --out model"
+    given = "--covariance diag --tol 0 --init kmeans"
+    dem(f"{line} -k 3 {given} --max-iter 2")
+    said = the_error(dem(f"{line} {options} --resume --overwrite", code=1).output)
+    assert difference in said
+    # What is the same, or not given, is not in the way; and more turns can be had.
+    dem(f"{line} -k 3 --tol 0 --max-iter 4 --resume")
+    model = library.load("model")
+    assert model.n_iter_ == 4
+    assert (model.tol, model.max_iter) == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +193,8 @@ def test_no_scheduler_there(dem, data, monkeypatch) -> None:
     monkeypatch.setattr("dem.engine.session.CONNECT_SECONDS", 0.5)
     line = f"fit {data['npy']} -k 2 --scheduler tcp://127.0.0.1:1 --out model"
     assert "No scheduler answers at tcp://127.0.0.1:1" in the_error(dem(line, code=1).output)
+    dem(f"fit {data['npy']} -k 2 --scheduler nonsense://x", code=1)
+    assert active_client() is None  # nor is one that could not connect in the way later
 
 
 @pytest.mark.parametrize("line", ["--debug show nowhere", "show nowhere --debug"])

@@ -3,16 +3,18 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from distributed import LocalCluster
 
@@ -82,7 +84,11 @@ def test_what_fails_on_a_worker_is_told_once(rows, tmp_path) -> None:
     bad = rows.copy()
     bad[1234, 1] = np.nan
     np.save(tmp_path / "bad.npy", bad)
-    told = run("fit bad.npy -k 3 --out model --workers 1", tmp_path, 1).stderr.splitlines()
+    line = "fit bad.npy -k 3 --out model --workers 1"
+    told = run(line, tmp_path, 1).stderr.splitlines()
+    assert told[1:-1] == ["EM: sampling rows", told[-2]]
+    assert re.match(r"EM: failed \(iteration 0, ", told[-2])
+    told = [told[0], told[-1]]
     assert [line.partition(" ")[0] for line in told] == ["Cluster", "Error:"]
     assert "row 1234, column 1" in told[1]
     assert not (tmp_path / "model").exists()
@@ -113,13 +119,13 @@ def deaf_no_more() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("place", ["", "--workers 2"])
-def test_ctrl_c_keeps_the_last_turn(place: str, data, rows, tmp_path) -> None:
-    line = f"fit {data['npy']} -k 3 --tol 0 --max-iter 1000000 --out model {place}"
+@contextmanager
+def started(line: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process group of its own, of which nothing is left in the end."""
     with deaf_no_more():
         process = subprocess.Popen(
             [*COMMAND, *line.split()],
-            cwd=tmp_path,
+            cwd=cwd,
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -128,23 +134,86 @@ def test_ctrl_c_keeps_the_last_turn(place: str, data, rows, tmp_path) -> None:
         )
     with process:
         try:
-            assert process.stderr is not None
-            for told in process.stderr:
-                if "iteration 3 " in told:
-                    break
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
-            output, rest = process.communicate(timeout=60)
+            yield process
         finally:
             process.kill()
-    assert process.returncode == 130, rest
+    deadline = time.monotonic() + 10
+    while (left := group_of(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def group_of(leader: int) -> list[str]:
+    """The command lines of the processes in a group; those which are dead do not count."""
+    members = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(" ".join(process.cmdline()))
+    return members
+
+
+def until(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process tells on standard error up to a line with this text."""
+    assert process.stderr is not None
+    for told in process.stderr:
+        if text in told:
+            return
+    raise AssertionError(f"never said {text!r}")
+
+
+ENDINGS = {
+    "Ctrl-C": (signal.SIGINT, 1, 130, "Interrupted"),
+    "Ctrl-C, again and again": (signal.SIGINT, 20, 130, "Interrupted"),
+    "SIGTERM": (signal.SIGTERM, 1, 143, "Terminated"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("place", ["", "--workers 2"])
+def test_the_last_turn_is_kept(place: str, ending: str, data, rows, tmp_path) -> None:
+    line = f"fit {data['npy']} -k 3 --tol 0 --max-iter 1000000 --out model {place}"
+    number, times, code, word = ENDINGS[ending]
+    with started(f"{line} --checkpoint kept", tmp_path) as process:
+        until(process, "iteration 3 ")
+        for _ in range(times):
+            os.killpg(process.pid, number)  # as a terminal does it: to the workers too
+            time.sleep(0.05)
+            if process.poll() is not None:
+                break
+        output, rest = process.communicate(timeout=60)
+    assert process.returncode == code, rest
     model = dem.load(tmp_path / "model")
     assert model.n_iter_ >= 3
     assert not model.converged_
     assert f"turns          {model.n_iter_}\n" in output
     last = [told for told in rest.splitlines() if not told.startswith("EM: ")]
     assert last[0].startswith("Warning: Interrupted")
-    assert last[1:] == [f"Interrupted: the model of turn {model.n_iter_} was written to model."]
+    assert last[1:] == [f"{word}: the model of turn {model.n_iter_} was written to model."]
     assert np.isfinite(model.score(rows))
+    # The checkpoint is that of the last turn too, and the model may be replaced by what follows.
+    more = f"--checkpoint kept --resume --max-iter {model.n_iter_ + 1}"
+    run(f"fit {data['npy']} -k 3 --out model {more}", tmp_path)
+    assert dem.load(tmp_path / "model").n_iter_ == model.n_iter_ + 1
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.5])
+def test_ctrl_c_while_workers_are_starting(seconds: float, data, tmp_path) -> None:
+    line = f"fit {data['npy']} -k 3 --tol 0 --max-iter 1000000 --out model --workers 2"
+    with started(line, tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not workers_of(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(seconds - 0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, rest
+    assert "Interrupted: " in rest.splitlines()[-1]
+    assert "Traceback" not in rest
+
+
+def workers_of(leader: int) -> list[str]:
+    return [line for line in group_of(leader) if "spawn_main" in line]
 
 
 def test_a_killed_fit_is_taken_up_again(tmp_path: Path) -> None:
@@ -163,6 +232,20 @@ def test_a_killed_fit_is_taken_up_again(tmp_path: Path) -> None:
     model, whole = dem.load(tmp_path / "model"), dem.load(tmp_path / "whole")
     assert model.n_iter_ == whole.n_iter_ == 15
     assert model.means_.tobytes() == whole.means_.tobytes()
+
+
+def test_two_resuming_commands_do_not_share_a_fit(data, tmp_path: Path) -> None:
+    """The second takes over before the first has kept anything; the first then stops."""
+    line = f"fit {data['npy']} -k 3 --tol 0 --max-iter 1000000 --checkpoint kept --resume"
+    with started(line, tmp_path) as process:
+        until(process, "iteration 3 ")
+        for name in list((tmp_path / "kept").glob("at-*")):
+            shutil.rmtree(name)  # as if it had kept none yet
+        run(f"fit {data['npy']} -k 2 --checkpoint kept --resume --out model", tmp_path)
+        os.kill(process.pid, signal.SIGTERM)
+        _, rest = process.communicate(timeout=60)
+    assert "taken over by a fit that was resumed" in rest.splitlines()[-1]
+    assert len(dem.GaussianMixture.resume(tmp_path / "kept").weights_) == 2
 
 
 def test_resuming_needs_a_place(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from dem.engine.readers.base import Spans, regular, row_bytes
+from dem.engine.readers.base import Spans, native, regular, row_bytes
 from dem.errors import DataError
 
 MEMORY_BLOCK_BYTES = 4 * 2**20  # blocks in memory cost nothing to read: small ones balance better
@@ -25,6 +25,7 @@ class InMemory:
 
     parts: Mapping[int, np.ndarray]
     in_memory: bool = field(default=True, init=False)
+    blocks_held: ClassVar[float] = 0.0
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         return self.parts[block]
@@ -58,7 +59,7 @@ class ArraySource:
 
     @property
     def dtype(self) -> np.dtype:
-        return self.array.dtype.newbyteorder("=")
+        return native(self.array.dtype)
 
     def boundaries(self, block_bytes: int) -> np.ndarray:
         rows = MEMORY_BLOCK_BYTES // row_bytes(self.shape, self.dtype)
@@ -82,6 +83,7 @@ class FileRows:
     fortran: bool
     spans: Spans
     in_memory: bool = field(default=False, init=False)
+    blocks_held: ClassVar[float] = 2.0
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         start, stop = self.spans[block]
@@ -175,7 +177,7 @@ def open_npy(path: str) -> FileSource:
             shape, fortran, dtype = header(file)
             offset, size = file.tell(), file.seek(0, os.SEEK_END)
     except (ValueError, KeyError) as error:
-        raise DataError(f"{path} is not a .npy file that can be read: {error}") from error
+        raise DataError(f"{path} is not a .npy file, or is cut short: {error}") from error
     expected = offset + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     if size < expected and not dtype.hasobject:
         raise DataError(

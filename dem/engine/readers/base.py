@@ -22,6 +22,13 @@ class Reader(Protocol):
         """True where reading is free (views), so that reading ahead would be pointless."""
         ...
 
+    @property
+    def blocks_held(self) -> float:
+        """How many of its blocks a thread holds at most that reads one after another, ahead of
+        their use: the two buffers, and what decoding takes. Measured, see tests/engine/test_memory.
+        """
+        ...
+
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         """The rows of one block, in the manifest's dtype; not to be written to.
 
@@ -93,6 +100,19 @@ class Spans:
         part = self.offsets[low - self.first : high - self.first + 2]
         return type(self)(part.copy(), low)
 
+    def __reduce__(self) -> Any:
+        # Blocks are mostly of one length. A graph that goes to a scheduler every turn is then
+        # not the longer the more of them there are.
+        steps = np.diff(self.offsets)
+        if len(steps) < 3 or (steps[:-1] != steps[0]).any() or not 0 < steps[-1] <= steps[0]:
+            return type(self), (self.offsets, self.first)
+        start, stop, step = (int(n) for n in (self.offsets[0], self.offsets[-1], steps[0]))
+        return _regular_spans, (start, stop, step, self.first)
+
+
+def _regular_spans(start: int, stop: int, step: int, first: int) -> Spans:
+    return Spans(start + regular(stop - start, step), first)
+
 
 def regular(n_rows: int, block_rows: int) -> np.ndarray:
     """Offsets of blocks of `block_rows` rows; the last one may be shorter."""
@@ -102,6 +122,12 @@ def regular(n_rows: int, block_rows: int) -> np.ndarray:
 def row_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Bytes of one row, at least 1."""
     return max(1, int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize)
+
+
+def native(dtype: Any) -> np.dtype:
+    """The dtype in the byte order of this machine."""
+    dtype = np.dtype(dtype)
+    return dtype if dtype.kind == "T" else dtype.newbyteorder("=")  # strings have no byte order
 
 
 def is_a(value: Any, module: str, *names: str) -> bool:

@@ -12,7 +12,7 @@ from dask._task_spec import DataNode, convert_legacy_graph
 from dask.array.core import getter, getter_inline, getter_nofancy
 
 from dem.engine.readers.arrays import InMemory
-from dem.engine.readers.base import Reader, Spans, is_a
+from dem.engine.readers.base import Reader, Spans, is_a, native
 from dem.engine.readers.graphs import compute_shared
 from dem.engine.readers.lazy import FutureRows, GraphRows
 from dem.errors import DataError
@@ -31,7 +31,7 @@ class DaskSource:
 
     @property
     def dtype(self) -> np.dtype:
-        return np.dtype(self.array.dtype).newbyteorder("=")
+        return native(self.array.dtype)
 
     def boundaries(self, block_bytes: int) -> np.ndarray:
         return np.cumsum((0, *self.array.chunks[0]), dtype=np.int64)

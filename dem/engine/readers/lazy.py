@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import cloudpickle
 import dask
@@ -31,6 +31,7 @@ class GraphRows:
     width: tuple[int, ...]
     dtype: np.dtype
     in_memory: bool = field(default=False, init=False)
+    blocks_held: ClassVar[float] = 4.0  # 3.0 for one step of arithmetic; a graph may hold more
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         start, stop = self.spans[block]
@@ -90,6 +91,7 @@ class FutureRows:
     width: tuple[int, ...]
     dtype: np.dtype
     in_memory: bool = field(default=False, init=False)
+    blocks_held: ClassVar[float] = 4.0  # 3.0 for one step of arithmetic; a graph may hold more
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         return self._rows(block, self.parts[block].result())

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class ParquetRows:
     dtype: np.dtype
     spans: Spans
     in_memory: bool = field(default=False, init=False)
+    blocks_held: ClassVar[float] = 7.0  # a row group as it is stored, and columns of it
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         start, stop = self.spans[block]
@@ -118,6 +120,11 @@ class ParquetSource:
 
 def open_parquet(path: str) -> ParquetSource:
     """A Parquet file, or all of them in a directory (hidden and `_` files left out)."""
+    if find_spec("pyarrow") is None:
+        raise ImportError(
+            f"{path}: Parquet is read with pyarrow, which is not installed: "
+            "pip install 'dask-em[dataframe]'"
+        )
     files = _files(path)
     schema, groups, row = None, [], 0
     for name in files:

@@ -24,6 +24,10 @@ class CheckedWeights:
     def in_memory(self) -> bool:
         return self.stored.in_memory
 
+    @property
+    def blocks_held(self) -> float:
+        return self.stored.blocks_held
+
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         return check_weights(self.stored.read(block, out), self.spans[block][0])
 
