@@ -5,16 +5,19 @@ Estimators and the command line call `fit`; so may you, with any `Model`.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
 from dem import checkpoint as checkpoints
+from dem import jobs
 from dem.checkpoint import Keeper
-from dem.climb import Climb, Fit, Record
+from dem.climb import Climb, Fit, Record, State
 from dem.contract import Model, Posterior, Schedule
 from dem.engine.drive import drive
-from dem.engine.hosts import choose
+from dem.engine.hosts import active_client, choose
 from dem.engine.manifest import Manifest, open_data
+from dem.engine.run import Unhosted
 from dem.passes import Pass
 from dem.posteriors import Exact
 from dem.report.progress import Observer, Silent
@@ -22,7 +25,7 @@ from dem.schedules import FullBatch
 from dem.starts import FromModel, Start
 from dem.store.place import URI
 
-__all__ = ["Fit", "Record", "fit", "resume", "total"]
+__all__ = ["Fit", "Record", "carry_out", "fit", "resume", "total"]
 
 
 def total(work: Pass, data: Any) -> Any:
@@ -52,18 +55,23 @@ def fit(
     """Fit a model by EM: to data in memory, on disk or on a cluster.
 
     model : any `dem.contract.Model`.
-    data, weights : see `dem.open_data`; a `Manifest` is taken as it is.
+    data, weights : see `dem.open_data`; a `Manifest` is taken as it is. NaN and infinity are
+        refused, in rows of weight 0 too.
     start : where the climb begins, see `dem.starts`.
     schedule, posterior : see `dem.schedules`, `dem.posteriors`.
     max_iter : turns at most. 0 returns the start.
     tol : stop when the bound per row changes by less than this in a turn.
     n_init : starts, of which the fit with the highest bound is kept.
     seed : all that is random comes from it; the same data, seed and blocks give the same bits.
-    threads : of the embedded engine. With an active `distributed.Client` its cluster does the
-        work instead.
+    threads : of the embedded engine. With an active `distributed.Client` the workers of its
+        cluster do the work instead, and the fit lives on the scheduler: if this process dies,
+        `dem.attach` finds it there. A scheduler that cannot host it (which lacks dem, or allows no
+        plugins) leaves the loop to this process, with a warning.
     observer : told of progress, see `dem.report.progress`.
     checkpoint : path or URL where the fit is kept at most every `checkpoint_seconds` seconds and
-        when it ends, for `resume` to go on from. Nothing may be there yet.
+        when it ends, for `resume` to go on from. Nothing may be there yet. The place belongs to
+        this fit from now on: once another has resumed from it, this one ends with a RuntimeError
+        rather than write over it.
 
     Raises `DataError` (a ValueError) for data that cannot be used, naming the place; MemoryError,
     before the start, for a plan that cannot fit. Ctrl-C ends the fit and keeps what it has, once
@@ -71,13 +79,8 @@ def fit(
     """
     manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
     climb = Climb(model, start, schedule, posterior, max_iter, tol, n_init, seed)
-    keeper = None
-    if checkpoint is not None:
-        checkpoints.refuse_to_overwrite(checkpoint)
-        keeper = Keeper(checkpoint, climb, manifest, checkpoint_seconds)
-    with choose(manifest, observer.on_blocks, threads) as engine:
-        requests = climb.run(manifest.boundaries, manifest.n_columns)
-        return drive(requests, engine, observer, keeper)
+    keeper = checkpoints.keeper(checkpoint, climb, manifest, checkpoint_seconds)
+    return carry_out(climb, manifest, observer, keeper=keeper, threads=threads)
 
 
 def resume(
@@ -92,7 +95,7 @@ def resume(
 ) -> Fit:
     """Go on with a fit from its last checkpoint, to the same bits as if it had not been cut off.
 
-    checkpoint : where `fit` kept it; it is kept there further.
+    checkpoint : where `fit` kept it; it is kept there further, and no more by whoever did.
     data, weights : those of the fit. Data that were given as a path are found again by it.
     max_iter : turns at most, all counted; as before by default.
 
@@ -107,7 +110,29 @@ def resume(
     manifest = place if isinstance(place, Manifest) else open_data(place, weights=weights)
     saved.check(manifest)
     climb = saved.climb if max_iter is None else replace(saved.climb, max_iter=max_iter)
-    keeper = Keeper(checkpoint, climb, manifest, checkpoint_seconds)
+    keeper = Keeper(checkpoint, climb, manifest, checkpoint_seconds, take_over=True)
+    return carry_out(climb, manifest, observer, saved.state, keeper, threads)
+
+
+def carry_out(
+    climb: Climb,
+    manifest: Manifest,
+    observer: Observer = Silent(),
+    state: State | None = None,
+    keeper: Keeper | None = None,
+    threads: int | None = None,
+) -> Fit:
+    """What a climb comes to, from a state or the start; the rest of `fit`.
+
+    It is driven by the scheduler of the active client; if that cannot, or there is none, by this
+    process.
+    """
+    client = active_client()
+    if client is not None:
+        try:
+            return jobs.carry_out(client, climb, manifest, observer, state, keeper)
+        except Unhosted as reason:
+            warnings.warn(f"{reason} It is driven from this process instead.", stacklevel=3)
     with choose(manifest, observer.on_blocks, threads) as engine:
-        requests = climb.run(manifest.boundaries, manifest.n_columns, saved.state)
+        requests = climb.run(manifest.boundaries, manifest.n_columns, state)
         return drive(requests, engine, observer, keeper)

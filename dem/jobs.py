@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import warnings
+from asyncio import CancelledError
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from uuid import uuid4
 
 from dem import checkpoint as checkpoints
 from dem.checkpoint import Keeper
-from dem.climb import Climb, Fit, Record
+from dem.climb import Climb, Fit, Record, State
 from dem.engine.hosts import active_client
 from dem.engine.manifest import Manifest, open_data
+from dem.engine.run import ENDED, Lost, Order, Unhosted
 from dem.report.progress import Observer
 from dem.store.place import URI
 
-POLL_SECONDS = 0.25
-ENDED = ("done", "cancelled", "failed")
+HOW = tuple(field.name for field in fields(Climb) if field.name != "model")
+PATIENCE_SECONDS = 10.0  # how long the scheduler keeps a question before it says "nothing new"
+TIMES_SENT = 4
+ERRORS = {error.__name__: error for error in (KeyError, Unhosted, ValueError)}
+TOLD = ("on_phase", "on_start", "on_step", "on_end")
 
 
 @dataclass(frozen=True)
@@ -31,18 +36,18 @@ class Job:
     client: Any
 
     def status(self) -> dict[str, Any]:
-        """run, state (waiting, running, done, cancelled, failed), attempt, turns, max_iter, began
-        (seconds since the epoch) and the history so far."""
-        return self._ask("dem_status", run=self.run)
+        """run, state (waiting, running, done, cancelled, failed), attempt, turns, max_iter, bound,
+        blocks (done, in all, of the pass under way), began (seconds since the epoch)."""
+        return self._ask("status")
 
     @property
     def history(self) -> tuple[Record, ...]:
-        """A `Record` for each turn so far."""
-        return tuple(Record(*entry) for entry in self.status()["history"])
+        """A `Record` for each turn so far, of the present attempt."""
+        return tuple(Record(*entry) for entry in self._ask("history"))
 
     def cancel(self) -> None:
-        """End the fit after the pass under way; its result is then what it had."""
-        self._ask("dem_cancel", run=self.run)
+        """End the fit now; its result is then that of the turn before."""
+        self._ask("cancel")
 
     def result(self, timeout: float | None = None) -> Fit:
         """Wait for the end: the `Fit`.
@@ -52,10 +57,10 @@ class Job:
         """
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while True:
-            patience = min(max(deadline - time.monotonic(), 0.0), 10.0)
-            outcome = self._ask("dem_outcome", run=self.run, timeout=patience)
+            patience = min(max(deadline - time.monotonic(), 0.0), PATIENCE_SECONDS)
+            outcome = self._ask("outcome", timeout=patience)
             if outcome is not None:
-                return self._opened(outcome)
+                return _opened(outcome)
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"{self.run} is still at work after {timeout} seconds")
 
@@ -63,48 +68,46 @@ class Job:
         """As `result`, for a client made with asynchronous=True."""
         outcome = None
         while outcome is None:
-            outcome = await self.client.scheduler.dem_outcome(run=self.run, timeout=10.0)
-        return self._opened(outcome)
+            ask = self.client.scheduler.dem_outcome
+            outcome = _answer_in(await ask(run=self.run, timeout=PATIENCE_SECONDS))
+        return _opened(outcome)
 
-    def follow(self, observer: Observer) -> Fit:
-        """As `result`, telling an observer of each turn. Ctrl-C cancels the fit."""
-        seen = 0
-        observer.on_start(self.run, self.status()["max_iter"])
-        try:
-            for record in self._turns():
-                observer.on_step(record)
-                seen += 1
-        except KeyboardInterrupt:
-            self.cancel()
-        state = self.status()["state"]
-        observer.on_end(state)
-        return self.result()
+    def follow(self, observer: Observer, cancel: bool = True) -> Fit:
+        """As `result`, telling an observer what there is to tell, from the beginning.
 
-    def _turns(self) -> Iterator[Record]:
-        """The turns, as they are done."""
-        seen, attempt = 0, 0
-        while True:
-            status = self._ask("dem_status", run=self.run, since=seen)
-            if status["attempt"] > attempt:
-                attempt, seen = status["attempt"], 0
-                continue
-            for entry in status["history"]:
-                seen += 1
-                yield Record(*entry)
-            if status["state"] in ENDED:
-                return
-            time.sleep(POLL_SECONDS)
+        Ctrl-C, of the user or raised by the observer, cancels the fit, and a second one leaves it;
+        with cancel=False the first one does.
+        """
+        from dem.engine.cluster import seceded
+
+        with seceded():
+            try:
+                self._tell(observer)
+            except KeyboardInterrupt:
+                if not cancel:
+                    raise
+                self.cancel()
+                self._tell(observer, only="on_end")
+            return self.result()
+
+    def _tell(self, observer: Observer, only: str = "") -> None:
+        """Repeat to an observer what that of the run was told, to the end."""
+        seen, state = 0, ""
+        while state not in ENDED:
+            news = self._ask("follow", since=seen, timeout=PATIENCE_SECONDS)
+            state, log, blocks = news["state"], news["log"], news["blocks"]
+            seen += len(log)
+            for name, told in log:
+                if name == "on_warning":
+                    warnings.warn(told[0], stacklevel=5)
+                elif name in TOLD and (not only or name == only):
+                    given = (Record(*told),) if name == "on_step" else told
+                    getattr(observer, name, lambda *_: None)(*given)
+            if not log and not only and state not in ENDED:
+                observer.on_blocks(*blocks)
 
     def _ask(self, handler: str, **message: Any) -> Any:
-        return self.client.sync(getattr(self.client.scheduler, handler), **message)
-
-    def _opened(self, outcome: bytes) -> Fit:
-        from dem.engine.scheduler import loads
-
-        value = loads(outcome)
-        if isinstance(value, BaseException):
-            raise value
-        return value
+        return _ask(self.client, handler, run=self.run, **message)
 
 
 def submit(
@@ -125,21 +128,73 @@ def submit(
     client : the active one by default. run : a name for the run.
     how : start, schedule, posterior, max_iter, tol, n_init, seed, as for `dem.fit`.
 
-    Raises ValueError where there is no client.
+    Raises ValueError where there is no client, or a run of that name already.
     """
+    if unknown := how.keys() - HOW:
+        raise TypeError(
+            f"submit() got an unexpected argument {min(unknown)!r}: of how to fit it takes "
+            f"{', '.join(HOW)}; what is fitted is the model's business."
+        )
     manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
-    climb = Climb(model, **how)
-    keeper = None
-    if checkpoint is not None:
-        checkpoints.refuse_to_overwrite(checkpoint)
-        keeper = Keeper(checkpoint, climb, manifest, checkpoint_seconds)
-    return _order(_client(client), run, climb, manifest, None, keeper)
+    return begin(
+        Climb(model, **how),
+        manifest,
+        client=client,
+        run=run,
+        checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+
+
+def begin(
+    climb: Climb,
+    manifest: Manifest,
+    *,
+    client: Any = None,
+    run: str | None = None,
+    checkpoint: URI | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> Job:
+    """Begin a climb on the scheduler and return at once; the rest of `submit`."""
+    found = _client(client)
+    keeper = checkpoints.keeper(checkpoint, climb, manifest, checkpoint_seconds)
+    return order(found, climb, manifest, run=run, keeper=keeper)
+
+
+def carry_out(
+    client: Any,
+    climb: Climb,
+    manifest: Manifest,
+    observer: Observer,
+    state: State | None = None,
+    keeper: Keeper | None = None,
+) -> Fit:
+    """Have the scheduler do a climb, and stay with it to the end.
+
+    Data that live in this process are sent again if they are lost with a worker: a few times, or
+    as often as there was a turn in between.
+    Raises what `order` and the fit raise, KeyboardInterrupt if it was ended before its first turn.
+    """
+    sent_in_vain = 0
+    while True:
+        job = order(client, climb, manifest, state=state, keeper=keeper)
+        try:
+            return job.follow(observer)
+        except CancelledError:
+            raise KeyboardInterrupt from None
+        except Lost as lost:
+            went_on = lost.state and (state is None or lost.state.passes > state.passes)
+            sent_in_vain = 0 if went_on else sent_in_vain + 1
+            if not lost.sent or sent_in_vain == TIMES_SENT:
+                raise
+            state = lost.state or state
+            keeper = keeper and replace(keeper, take_over=True)
 
 
 def attach(run: str, client: Any = None) -> Job:
     """The run of that name, whoever submitted it. Raises KeyError if there is none."""
     job = Job(run, _client(client))
-    _register(job.client)
+    host(job.client)
     job.status()
     return job
 
@@ -147,23 +202,53 @@ def attach(run: str, client: Any = None) -> Job:
 def runs(client: Any = None) -> list[dict[str, Any]]:
     """The status of every run that the scheduler knows, the oldest first, without history."""
     client = _client(client)
-    _register(client)
-    return client.sync(client.scheduler.dem_runs)
+    host(client)
+    known: list[dict[str, Any]] = _ask(client, "names")
+    return known
 
 
-def _order(
-    client: Any, run: str | None, climb: Climb, manifest: Manifest, state: Any, keeper: Any
+def order(
+    client: Any,
+    climb: Climb,
+    manifest: Manifest,
+    *,
+    state: State | None = None,
+    keeper: Keeper | None = None,
+    run: str | None = None,
 ) -> Job:
-    from dem.engine.cluster import on_workers
-    from dem.engine.scheduler import Order, dumps
+    """Have the scheduler begin a climb, from a state or the start.
 
-    _register(client)
+    Raises `Unhosted` if it cannot, ValueError if there is a run of that name already.
+    """
+    from dem.engine.cluster import on_workers
+    from dem.engine.scheduler import dumps
+
+    host(client)
     name = run or f"run-{uuid4().hex[:8]}"
-    placed, scattered = on_workers(manifest, client)
-    order = dumps(Order(climb, placed, state, keeper))
-    job = Job(client.sync(client.scheduler.dem_submit, run=name, order=order), client)
-    del scattered  # not before the scheduler holds them for the run
-    return job
+    try:
+        placed, scattered = on_workers(manifest, client)
+        asked = dumps(Order(climb, placed, state, keeper, sent=bool(scattered)))
+        _ask(client, "submit", run=name, order=asked)
+        del scattered  # not before the scheduler holds them for the run
+    except Unhosted:
+        raise  # the fit will be done elsewhere
+    except BaseException:
+        if keeper:
+            keeper.close()  # else its place would stay taken
+        raise
+    return Job(name, client)
+
+
+def host(client: Any) -> None:
+    """Make sure that the scheduler can host fits. Raises `Unhosted` with the reason if not."""
+    from dem.engine.scheduler import Runs
+
+    try:
+        client.register_plugin(Runs())
+    except OSError:  # no connection: nothing will work
+        raise
+    except Exception as error:  # whatever unpickling or a policy of the scheduler's raises
+        raise Unhosted(f"The scheduler cannot host fits: {error}") from error
 
 
 def _client(client: Any) -> Any:
@@ -173,7 +258,21 @@ def _client(client: Any) -> Any:
     return found
 
 
-def _register(client: Any) -> None:
-    from dem.engine.scheduler import Runs
+def _ask(client: Any, handler: str, **message: Any) -> Any:
+    """What the plugin on the scheduler answers, or the error it answers with."""
+    return _answer_in(client.sync(getattr(client.scheduler, f"dem_{handler}"), **message))
 
-    client.register_plugin(Runs())
+
+def _answer_in(reply: dict[str, Any]) -> Any:
+    if "error" in reply:
+        raise ERRORS[reply["error"]](reply["text"])
+    return reply["answer"]
+
+
+def _opened(outcome: bytes) -> Fit:
+    from dem.engine.scheduler import loads
+
+    value = loads(outcome)
+    if isinstance(value, BaseException):
+        raise value
+    return value

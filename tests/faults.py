@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dem.models.mixture import Mixture
+from dem.store import value
 
 
+@value
 @dataclass(frozen=True)
 class Dying(Mixture):
     """Kills its process, once, at the block that begins with `marker`."""
@@ -20,6 +22,24 @@ class Dying(Mixture):
     def e_step(self, prepared: Any, rows: Any, weights: Any, posterior: Any) -> Any:
         if len(rows) and rows[0, 0] == self.marker and not Path(self.flag).exists():
             Path(self.flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().e_step(prepared, rows, weights, posterior)
+
+
+@value
+@dataclass(frozen=True)
+class Deadly(Mixture):
+    """Kills every process that comes to the block that begins with `marker`.
+
+    deaths : a directory, in which each leaves a file.
+    """
+
+    marker: float = 0.0
+    deaths: str = ""
+
+    def e_step(self, prepared: Any, rows: Any, weights: Any, posterior: Any) -> Any:
+        if len(rows) and rows[0, 0] == self.marker:
+            Path(self.deaths, str(os.getpid())).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().e_step(prepared, rows, weights, posterior)
 
@@ -40,15 +60,19 @@ class Raising(Mixture):
         return super().e_step(prepared, rows, weights, posterior)
 
 
+@value
 @dataclass(frozen=True)
 class Slow(Mixture):
-    """Takes its time over every block."""
+    """Takes its time over every block, and stands still while there is a file `hold`."""
 
     seconds: float = 0.05
+    hold: str = ""
 
     def e_step(self, prepared: Any, rows: Any, weights: Any, posterior: Any) -> Any:
         if len(rows):
             time.sleep(self.seconds)
+        while len(rows) and self.hold and Path(self.hold).exists():
+            time.sleep(0.01)
         return super().e_step(prepared, rows, weights, posterior)
 
 

@@ -155,3 +155,24 @@ def test_a_cluster(zip_example: ModuleType, counts: np.ndarray, tmp_path: Path) 
         finally:
             cloudpickle.register_pickle_by_value(zip_example)
         assert bits(dem.fit(model, counts, max_iter=4, tol=0.0)) == bits(alone)
+
+
+def test_the_first_example_of_the_readme_runs_as_a_script(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    blocks = [part.partition("```")[0] for part in readme.split("```python\n")[1:]]
+    script = next(block for block in blocks if "with Client()" in block)
+    small = script.replace("10_000_000", "20_000").replace("100_000", "5_000")
+    assert small != script
+    (tmp_path / "first.py").write_text(small)
+    done = subprocess.run(
+        [sys.executable, "first.py"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert zarr.open_array(tmp_path / "proba.zarr", mode="r").shape == (20_000, 10)
+    assert dem.load(tmp_path / "model.zarr").n_features_in_ == 16

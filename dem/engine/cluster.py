@@ -1,35 +1,33 @@
-"""The same range tasks on a `distributed` cluster: one small graph for each pass.
-
-Range tasks → combine tasks of 16 → root. Keys are never used twice, since the scheduler would
-answer with the old result.
-"""
+"""The range tasks of a pass on a `distributed` cluster."""
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 from typing import Any, Self
 from uuid import uuid4
 
-import cloudpickle
 import dask
-from dask._task_spec import DataNode, List, Task, TaskRef
-from distributed import Client, Future, span
-from distributed.client import FutureCancelledError
+from distributed import Client, Future, rejoin, secede, span
+from distributed.client import _wait
+from distributed.scheduler import KilledWorker
+from distributed.threadpoolexecutor import thread_state
 
-from dem.engine import reduce, task
+from dem.engine import graph, plan, task
+from dem.engine.graph import Piece, futures_of
 from dem.engine.manifest import Manifest, Reader
 from dem.engine.readers.base import Spans
 from dem.engine.readers.lazy import FutureRows
 from dem.passes import Pass
 
-RANGES_PER_THREAD = 3
-FAN_IN = 16
-LITERAL_BYTES = 64 * 2**10
 RETRIES = 3
+PAUSE_SECONDS = 0.1
+TICK_SECONDS = 0.25
 
 
 class Cluster:
@@ -39,7 +37,10 @@ class Cluster:
     Dask arrays is worked on where those are. Arrays in this process are sent to the workers once,
     in blocks, and sent again if a worker dies with them.
 
-    on_blocks : called with (blocks done, blocks in all) when a pass is complete.
+    on_blocks : called with (blocks done, blocks in all) when a pass is complete, and now and then
+        before; it may raise to give the pass up.
+    workers : threads by address of the workers that take tasks, asked before each pass.
+    done : how many blocks of a pass under way are done, given its name; where nobody knows, 0.
     """
 
     def __init__(
@@ -47,11 +48,17 @@ class Cluster:
         manifest: Manifest,
         client: Client,
         on_blocks: Callable[[int, int], Any] | None = None,
+        workers: Callable[[], Mapping[str, int]] | None = None,
+        done: Callable[[str], int] = lambda name: 0,
     ) -> None:
         self.manifest, self.client = manifest, client
         self._on_blocks = on_blocks
+        self._workers = workers or client.nthreads
+        self._done = done
         self._name = f"dem-{uuid4().hex[:12]}"
         self._turns = count()
+        self._totals: list[Future] = []  # of the last pass
+        self.costs = plan.Costs({})
         self._span = ExitStack()
         self._scattered: list[Future] = []
         self._placed = manifest  # as the workers are to read it
@@ -64,11 +71,12 @@ class Cluster:
 
     def __exit__(self, *exception: object) -> None:
         self._span.close()
+        self._release(self._totals)
         self._forget()
 
     @property
     def threads(self) -> int:
-        return max(sum(self.client.nthreads().values()), 1)
+        return max(sum(self._workers().values()), 1)
 
     def memory(self) -> Iterator[tuple[str, int, int]]:
         """(where, threads, bytes available to them) for each process that does the work."""
@@ -79,58 +87,88 @@ class Cluster:
                 yield f"Worker {address}", worker["nthreads"], max(int(ends * limit) - used, 0)
 
     def sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-        """The pass over the blocks of each group: one total for each of them."""
+        """The pass over the blocks of each group: one total for each of them.
+
+        What workers lose as they die is done again by others; that much Dask does. Where all
+        trace of the pass is lost, as by `Client.restart`, it is begun afresh, a few times.
+        """
         for attempt in count():
             try:
-                totals = self._sweep(work, groups)
-                break
-            except FutureCancelledError:
-                if attempt == RETRIES or not any(r and r.in_memory for r in self._readers()):
+                return self._sweep(work, groups)
+            except (CancelledError, KilledWorker) as error:
+                # Not again and again: it may be the task that kills its workers.
+                most = 1 if isinstance(error, KilledWorker) else RETRIES
+                if attempt == most or self.client.status != "running":
                     raise
-                self._place()  # a worker died with blocks that only this process can replace
-        if self._on_blocks:
-            done = sum(map(len, groups))
-            self._on_blocks(done, done)
-        return totals
+                time.sleep(PAUSE_SECONDS * 2**attempt)
+                self._place()
+        raise AssertionError("unreachable")
 
     def _sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-        name = f"{self._name}-{next(self._turns)}"
-        graph: dict[Any, Any] = {}
-        # As bytes: a worker that cannot import the model's module would die of the message itself,
-        # and all the others after it; inside a task it is an error with a name.
-        shipped: Any = cloudpickle.dumps(work)
-        if len(shipped) > LITERAL_BYTES:
-            graph[name, "pass"] = DataNode((name, "pass"), shipped)
-            shipped = TaskRef((name, "pass"))
-        roots = []
-        for g, group in enumerate(groups):
-            keys = []
-            for j, part in enumerate(self._ranges(group)):
-                keys.append((f"{name}-estep", g, j))
-                rows, weights = _refs(part.reader), _refs(part.weights)
-                graph[keys[-1]] = Task(keys[-1], _run, shipped, part, rows, weights)
-            roots.append(_combine(graph, f"{name}-sum-{g}", keys, len(group)))
-        return tuple(self.client.get(graph, roots))
+        n_blocks = sum(map(len, groups))
+        busy = self.costs.expected(type(work), n_blocks)
+        workers = dict(sorted(self._workers().items()))
+        pieces = [self._pieces(group, workers, busy) for group in groups]
+        turn = next(self._turns)
+        dsk, roots = graph.build(self._name, turn, work, pieces)
+        futures = self.client.get(dsk, roots, sync=False)
+        # Not before: as long as there is one of its tasks the scheduler keeps the group of them
+        # all, whereas it would remember a new one for every pass.
+        self._release(self._totals)
+        self._totals = futures
+        with seceded():
+            while not self._ended(futures):
+                self._tell(min(self._done(f"{self._name}-{turn}"), n_blocks), n_blocks)
+            totals = self.client.gather(futures)
+        self.costs.learn(type(work), n_blocks, sum(seconds for _, seconds in totals))
+        self._tell(n_blocks, n_blocks)
+        return tuple(total for total, _ in totals)
 
-    def _ranges(self, group: Sequence[int]) -> list[task.Range]:
+    @staticmethod
+    def _release(futures: Sequence[Future]) -> None:
+        """Now, even where a traceback still refers to them."""
+        for future in futures:
+            future.release()
+
+    def _ended(self, futures: Sequence[Future]) -> bool:
+        """Whether they are done or failed within a moment."""
+        try:
+            self.client.sync(_wait, futures, timeout=TICK_SECONDS)
+        except TimeoutError:
+            return False
+        return True
+
+    def _tell(self, done: int, n_blocks: int) -> None:
+        if self._on_blocks:
+            self._on_blocks(done, n_blocks)
+
+    def _pieces(
+        self, group: Sequence[int], workers: Mapping[str, int], busy: float | None
+    ) -> list[Piece]:
         """Contiguous ranges; or, of data that live on workers, the blocks of one worker each."""
-        if not self._homes:
-            ranges = task.split(self._placed, group, RANGES_PER_THREAD * self.threads)
-            return [part.detached() for part in ranges]
+        threads = max(sum(workers.values()), 1)
+        n = plan.ranges(threads, len(workers), busy)
+        if self._homes:
+            return [Piece(part.detached()) for part in self._resident(group, n / threads, workers)]
+        parts = [part.detached() for part in task.split(self._placed, group, n)]
+        if threads > plan.INNER_THREADS:
+            inner = max(workers.values())
+            return [Piece(part, threads=inner) for part in parts]
+        addresses = [address for address, some in workers.items() for _ in range(some)] or [""]
+        homes = (addresses[j * len(addresses) // len(parts)] for j in range(len(parts)))
+        return [Piece(part, home) for part, home in zip(parts, homes, strict=False)]
+
+    def _resident(
+        self, group: Sequence[int], per_thread: float, workers: Mapping[str, int]
+    ) -> Iterator[task.Range]:
         keys = list(set(self._homes.values()))
         holders = self.client.sync(self.client.scheduler.who_has, keys=keys)
         by_worker = defaultdict(list)
         for leaf, block in enumerate(group):
             by_worker[min(holders.get(self._homes.get(block), ()), default="")].append(leaf)
-        threads = self.client.nthreads()
-        ranges = []
         for worker, mine in sorted(by_worker.items()):
-            pieces = RANGES_PER_THREAD * threads.get(worker, 1)
-            ranges += task.pick(self._placed, group, mine, pieces)
-        return [part.detached() for part in ranges]
-
-    def _readers(self) -> tuple[Reader | None, ...]:
-        return self.manifest.reader, self.manifest.weights
+            n = max(round(per_thread * workers.get(worker, 1)), 1)
+            yield from task.pick(self._placed, group, mine, n)
 
     def _place(self) -> None:
         """Send the workers what lives in this process; find a Future that each block rests on."""
@@ -143,10 +181,22 @@ class Cluster:
                     self._homes[block] = futures[0].key
 
     def _forget(self) -> None:
-        """Let the workers forget what they were sent, even where a traceback still refers to it."""
-        for future in self._scattered:
-            future.release()
+        """Let the workers forget what they were sent."""
+        self._release(self._scattered)
         self._scattered, self._placed, self._homes = [], self.manifest, {}
+
+
+@contextmanager
+def seceded() -> Iterator[None]:
+    """Leaves the thread's slot on its worker to other tasks, where the caller is a task itself."""
+    if not getattr(thread_state, "proceed", False):  # no task, or one that has left its slot
+        yield
+        return
+    secede()
+    try:
+        yield
+    finally:
+        rejoin()
 
 
 def on_workers(manifest: Manifest, client: Client) -> tuple[Manifest, list[Future]]:
@@ -164,32 +214,3 @@ def on_workers(manifest: Manifest, client: Client) -> tuple[Manifest, list[Futur
 
     weights = manifest.weights and sent(manifest.weights)
     return replace(manifest, reader=sent(manifest.reader), weights=weights), scattered
-
-
-def futures_of(reader: Reader | None) -> tuple[Any, ...]:
-    """The Futures that a reader rests on."""
-    return getattr(reader, "futures", ())
-
-
-def _refs(reader: Reader | None) -> List | None:
-    futures = futures_of(reader)
-    return List(*[TaskRef(future.key) for future in futures]) if futures else None
-
-
-def _run(work: bytes, part: task.Range, rows: list | None, weights: list | None) -> reduce.Partial:
-    """A range task on a worker; `rows`, `weights`: results of the Futures that it rests on."""
-    return task.run(cloudpickle.loads(work), part.resolved(rows, weights))
-
-
-def _combine(graph: dict[Any, Any], name: str, keys: list[Any], n_leaves: int) -> Any:
-    """Add tasks that merge these partial sums, 16 at a time; returns the key of the total."""
-    level = 0
-    while len(keys) > 1:
-        merged = []
-        for j, first in enumerate(range(0, len(keys), FAN_IN)):
-            some = List(*map(TaskRef, keys[first : first + FAN_IN]))
-            merged.append((name, level, j))
-            graph[merged[-1]] = Task(merged[-1], reduce.merge, some, n_leaves)
-        keys, level = merged, level + 1
-    graph[name, "root"] = Task((name, "root"), reduce.root, TaskRef(keys[0]), n_leaves)
-    return name, "root"

@@ -9,61 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
-from distributed import Client
+from distributed import Client, Security
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.pickle import dumps, loads
+from tornado.ioloop import PeriodicCallback
 
-from dem.climb import Climb, Fit, State
-from dem.engine.cluster import Cluster, futures_of
+from dem.climb import Fit
+from dem.engine import meter
+from dem.engine.cluster import Cluster
 from dem.engine.drive import Keeper, drive
-from dem.engine.manifest import Manifest
+from dem.engine.graph import futures_of
+from dem.engine.relief import relieve
+from dem.engine.run import ENDED, Lost, Order, Reporter, Run, Standing, Unhosted
 
-__all__ = ["Order", "Runs", "dumps", "loads"]
+__all__ = ["Runs", "dumps", "loads"]
 
 PLUGIN = "dem"
 TOPIC = "dem"
 KEPT_RUNS = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Order:
-    """What a client asks the scheduler to do: a climb over data, from a state or the start."""
-
-    climb: Climb
-    manifest: Manifest
-    state: State | None = None
-    keeper: Keeper | None = None
-
-
-@dataclass
-class Run:
-    """A fit on the scheduler, and what may be asked of it."""
-
-    name: str
-    max_iter: int
-    began: float = field(default_factory=time.time)
-    state: str = "waiting"  # then running; then done, cancelled or failed
-    attempt: int = -1
-    history: list[tuple[int, float, float, float]] = field(default_factory=list)
-    outcome: bytes = b""  # a pickled Fit, or exception
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def status(self, since: int = 0) -> dict[str, Any]:
-        """In words and numbers; the history from this entry on."""
-        return {
-            "run": self.name,
-            "state": self.state,
-            "attempt": self.attempt,
-            "max_iter": self.max_iter,
-            "began": self.began,
-            "turns": len(self.history),
-            "history": self.history[since:],
-        }
+GRAPH_SECONDS = 10.0
+RELIEF_SECONDS = 0.5
 
 
 class Runs(SchedulerPlugin):
@@ -76,50 +45,69 @@ class Runs(SchedulerPlugin):
         self.scheduler = scheduler
         self.runs: dict[str, Run] = {}
         self.loop = asyncio.get_running_loop()
-        scheduler.handlers.update(
-            dem_submit=self.submit,
-            dem_status=self.status,
-            dem_outcome=self.outcome,
-            dem_cancel=self.cancel,
-            dem_runs=self.names,
-        )
+        self.relief = PeriodicCallback(lambda: relieve(scheduler, "dem-"), 1e3 * RELIEF_SECONDS)
+        self.relief.start()
+        for name in ("submit", "status", "history", "follow", "outcome", "cancel", "names"):
+            scheduler.handlers[f"dem_{name}"] = _answering(getattr(self, name))
 
     async def close(self) -> None:
+        self.relief.stop()
         for run in self.runs.values():
             run.cancelled.set()
 
-    async def submit(self, run: str, order: bytes) -> str:
+    async def submit(self, run: str, order: bytes) -> None:
         """Begin a run in a thread of its own."""
+        try:
+            asked: Order = loads(order)
+        except Exception as error:  # whatever unpickling raises, such as for a module unknown here
+            raise Unhosted(f"The scheduler cannot host this fit: {error!r}") from error
+        manifest = asked.manifest
+        keys = [future.key for r in (manifest.reader, manifest.weights) for future in futures_of(r)]
+        if not await self._known(keys):
+            raise ValueError("the persisted data are not, or no longer, on this cluster")
         if run in self.runs:
             raise ValueError(f"there is a run {run!r} already: choose another name")
-        asked: Order = loads(order)
         self._forget()
         self.runs[run] = Run(run, asked.climb.max_iter)
         # Data that live on workers stay there while the run lives, whoever sent them.
-        manifest = asked.manifest
-        keys = [future.key for r in (manifest.reader, manifest.weights) for future in futures_of(r)]
         self.scheduler.client_desires_keys(keys=keys, client=f"dem-{run}")
         args = (self.runs[run], asked)
         threading.Thread(target=self._work, args=args, name=f"dem-{run}", daemon=True).start()
-        return run
 
-    async def status(self, run: str, since: int = 0) -> dict[str, Any]:
-        return self._find(run).status(since)
+    async def status(self, run: str) -> dict[str, Any]:
+        return self._find(run).status()
+
+    async def history(self, run: str) -> list[tuple[Any, ...]]:
+        return self._find(run).turns
+
+    async def follow(self, run: str, since: int, timeout: float) -> dict[str, Any]:
+        """The state, blocks, and log from this entry on, once there is news or time is up."""
+        found = self._find(run)
+        if len(found.log) <= since and found.state not in ENDED:
+            await _wait(found.changed, timeout)
+        return {"state": found.state, "blocks": found.blocks, "log": found.log[since:]}
 
     async def outcome(self, run: str, timeout: float) -> bytes | None:
         """The pickled Fit or exception, or None if it has not ended within `timeout` seconds."""
-        found = self._find(run)
-        try:
-            await asyncio.wait_for(found.ended.wait(), timeout)
-        except TimeoutError:
-            return None
-        return found.outcome
+        found, until = self._find(run), self.loop.time() + timeout
+        while found.state not in ENDED and (left := until - self.loop.time()) > 0:
+            await _wait(found.changed, left)
+        return found.outcome if found.state in ENDED else None
 
     async def cancel(self, run: str) -> None:
         self._find(run).cancelled.set()
 
     async def names(self) -> list[dict[str, Any]]:
-        return [run.status(len(run.history)) for run in self.runs.values()]
+        return [run.status() for run in self.runs.values()]
+
+    async def _known(self, keys: Sequence[Any]) -> bool:
+        """Whether the scheduler has these keys; a graph may be on its way, by another road."""
+        until = self.loop.time() + GRAPH_SECONDS
+        while not all(key in self.scheduler.tasks for key in keys):
+            if self.loop.time() > until:
+                return False
+            await asyncio.sleep(0.01)
+        return True
 
     def _find(self, run: str) -> Run:
         if run not in self.runs:
@@ -128,73 +116,102 @@ class Runs(SchedulerPlugin):
 
     def _forget(self) -> None:
         """Old runs that have ended make room."""
-        ended = [name for name, run in self.runs.items() if run.ended.is_set()]
+        ended = [name for name, run in self.runs.items() if run.state in ENDED]
         for name in ended[: max(len(self.runs) - KEPT_RUNS + 1, 0)]:
             del self.runs[name]
 
     def _work(self, run: Run, order: Order) -> None:
         """The thread of a run."""
         outcome: Fit | BaseException
+        standing = Standing(order.keeper, order.state)
         try:
-            outcome = self._fit(run, order)
+            outcome = self._fit(run, order, standing)
             state = "cancelled" if outcome.interrupted else "done"
         except KeyboardInterrupt:  # cancelled before its first turn
             outcome, state = asyncio.CancelledError(f"{run.name} was cancelled"), "cancelled"
+        except CancelledError as error:
+            rests = any(map(futures_of, (order.manifest.reader, order.manifest.weights)))
+            outcome, state = Lost(standing.state, order.sent) if rests else error, "failed"
         except BaseException as error:  # whatever it is, it belongs to whoever asks for the result
             outcome, state = error, "failed"
         run.outcome = dumps(outcome)
-        self._tell(run, state)
+        self.tell(run, state)
 
-    def _fit(self, run: Run, order: Order) -> Fit:
-        address, security = self.scheduler.address, self.scheduler.security
-        with Client(address, security=security, set_as_default=False, name="dem") as client:
-            run.state = "running"
+    def _fit(self, run: Run, order: Order, standing: Keeper) -> Fit:
+        scheduler, reporter = self.scheduler, Reporter(run, self.tell)
+        with Client(
+            scheduler.address,
+            security=_as_client(scheduler.security),
+            set_as_default=False,
+            name="dem",
+        ) as client:
+            self.tell(run, "running")
             requests = order.climb.run(
                 order.manifest.boundaries, order.manifest.n_columns, order.state
             )
             if order.state:
-                run.history += [_entry(record) for record in order.state.history]
-            reporter = _Reporter(self, run)
-            with Cluster(order.manifest, client, reporter.on_blocks) as engine:
-                return drive(requests, engine, reporter, order.keeper)
+                reporter.on_start("EM", order.climb.max_iter)
+                for record in order.state.history:
+                    reporter.on_step(record)
+            with Cluster(
+                order.manifest, client, reporter.on_blocks, self.workers, self.done
+            ) as engine:
+                return drive(requests, engine, reporter, standing)
 
-    def _tell(self, run: Run, state: str) -> None:
-        """Set the state of a run, from its thread, and wake who waits for its end."""
+    def workers(self) -> Mapping[str, int]:
+        """Threads by address of the workers that take tasks now."""
+        return {worker.address: worker.nthreads for worker in tuple(self.scheduler.running)}
+
+    def done(self, name: str) -> int:
+        """Blocks that are done of a pass under way, by what workers last said."""
+        workers = tuple(self.scheduler.workers.values())
+        return sum(worker.metrics.get(meter.NAME, {}).get(name, 0) for worker in workers)
+
+    def tell(self, run: Run, state: str) -> None:
+        """Set the state of a run, from its thread, and wake who waits for news of it."""
 
         def tell() -> None:
+            turns = len(run.turns)
+            if (state, turns) != (run.state, run.logged):
+                run.logged = turns
+                self.scheduler.log_event(TOPIC, run.status() | {"state": state})
             run.state = state
-            self.scheduler.log_event(TOPIC, run.status(len(run.history) - 1))
-            if state not in ("waiting", "running"):
+            if state in ENDED:
                 self.scheduler.remove_client(f"dem-{run.name}")
-                run.ended.set()
+            run.changed.set()
+            run.changed = asyncio.Event()
 
         self.loop.call_soon_threadsafe(tell)
 
 
-@dataclass
-class _Reporter:
-    """The observer of a run."""
+def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler, with errors that a client can cause as answers.
 
-    runs: Runs
-    run: Run
+    To raise them would have the scheduler log tracebacks. `dem.jobs` raises them again.
+    """
 
-    def on_start(self, description: str, total_steps: int | None) -> None:
-        self.run.attempt += 1
-        if self.run.attempt:
-            self.run.history = []
+    async def answer(**message: Any) -> dict[str, Any]:
+        try:
+            return {"answer": await handler(**message)}
+        except (KeyError, Unhosted, ValueError) as error:
+            return {"error": type(error).__name__, "text": error.args[0]}
 
-    def on_blocks(self, done: int, total: int) -> None:
-        if self.run.cancelled.is_set():
-            raise KeyboardInterrupt
-
-    def on_step(self, step: Any) -> None:
-        self.run.history.append(_entry(step))
-        self.runs._tell(self.run, "running")
-        self.on_blocks(0, 0)
-
-    def on_end(self, reason: str) -> None:
-        return
+    return answer
 
 
-def _entry(record: Any) -> tuple[int, float, float, float]:
-    return record.turn, record.bound_e, record.bound, record.seconds
+async def _wait(event: asyncio.Event, timeout: float) -> None:
+    """For the event, or until time is up."""
+    await asyncio.wait([asyncio.ensure_future(event.wait())], timeout=timeout)
+
+
+def _as_client(security: Any) -> Any:
+    """The scheduler's credentials, with which to connect to itself as a client."""
+    if not security.require_encryption or security.tls_client_cert:
+        return security
+    return Security(
+        require_encryption=True,
+        tls_ca_file=security.tls_ca_file,
+        tls_client_cert=security.tls_scheduler_cert,
+        tls_client_key=security.tls_scheduler_key,
+        extra_conn_args=security.extra_conn_args,
+    )

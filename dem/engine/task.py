@@ -17,6 +17,7 @@ import numpy as np
 from dem.engine.blas import one_blas_thread
 from dem.engine.manifest import Manifest, Reader
 from dem.engine.read import blocks
+from dem.engine.readers.base import Spans
 from dem.engine.reduce import Partial, insert
 from dem.errors import DataError
 from dem.passes import Block, Pass
@@ -28,7 +29,8 @@ class Range:
     """Some blocks of the data, and where they stand in the tree of the sum they belong to.
 
     reader, weights : read these blocks at least.
-    blocks, leaves, starts : of each block its number, its leaf, and the row at which it starts.
+    blocks, leaves : of each block its number and its leaf.
+    spans : the rows of each block, by its number.
     n_leaves : of the whole tree.
     columns : names for error messages.
     """
@@ -37,7 +39,7 @@ class Range:
     weights: Reader | None
     blocks: Sequence[int]
     leaves: Sequence[int]
-    starts: Sequence[int]
+    spans: Spans
     n_leaves: int
     columns: tuple[str, ...] | None
 
@@ -64,16 +66,16 @@ def pick(
     """At most `pieces` ranges of about the same length over the chosen leaves of a group."""
     edges = np.linspace(0, len(chosen), min(pieces, len(chosen)) + 1).astype(int)
     ranges = []
+    spans = Spans(manifest.boundaries)
     for a, b in pairwise(edges):
-        blocks = tuple(group[leaf] for leaf in chosen[a:b])
-        starts = tuple(int(manifest.boundaries[i]) for i in blocks)
+        blocks = _taken(group, chosen[a:b])
         ranges.append(
             Range(
                 manifest.reader,
                 manifest.weights,
                 blocks=blocks,
-                leaves=tuple(chosen[a:b]),
-                starts=starts,
+                leaves=chosen[a:b],
+                spans=spans.take(blocks),
                 n_leaves=len(group),
                 columns=manifest.columns,
             )
@@ -81,9 +83,24 @@ def pick(
     return ranges
 
 
+def _taken(group: Sequence[int], leaves: Sequence[int]) -> Sequence[int]:
+    """The blocks at these leaves: a slice if they follow each other, which takes no room."""
+    if isinstance(leaves, range):
+        return group[leaves.start : leaves.stop]
+    return [group[leaf] for leaf in leaves]
+
+
 def split(manifest: Manifest, group: Sequence[int], pieces: int) -> list[Range]:
     """At most `pieces` contiguous ranges over the blocks of a group."""
     return pick(manifest, group, range(len(group)), pieces)
+
+
+def shared_out(part: Range, pieces: int) -> list[Range]:
+    """The same range as at most so many parts."""
+    edges = np.linspace(0, len(part.blocks), min(pieces, len(part.blocks)) + 1).astype(int)
+    return [
+        replace(part, blocks=part.blocks[a:b], leaves=part.leaves[a:b]) for a, b in pairwise(edges)
+    ]
 
 
 def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> Partial:
@@ -97,11 +114,12 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
         prepared = work.prepare()
         read = blocks(part.reader, part.weights, part.blocks)
         try:
-            for i, (index, rows, weights) in enumerate(read):
-                result = work(prepared, Block(index, part.starts[i], rows, weights))
-                if not all(np.isfinite(leaf).all() for leaf in leaves(result)):
-                    raise not_finite(rows, index, part.starts[i], part.columns)
-                insert(nodes, (0, part.leaves[i]), result, part.n_leaves)
+            for leaf, (index, rows, weights) in zip(part.leaves, read, strict=True):
+                start = part.spans[index][0]
+                result = work(prepared, Block(index, start, rows, weights))
+                if not all(np.isfinite(values).all() for values in leaves(result)):
+                    raise not_finite(rows, index, start, part.columns)
+                insert(nodes, (0, leaf), result, part.n_leaves)
                 if on_block:
                     on_block()
         finally:

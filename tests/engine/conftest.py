@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dask
@@ -41,3 +41,22 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
         client = request.getfixturevalue("client")
         with client.as_current():
             yield client
+
+
+LOST = pytest.StashKey[list[tuple[str, float, float]]]()
+
+
+@pytest.fixture
+def lost(request: pytest.FixtureRequest) -> Callable[[str, float, float], None]:
+    """Note (fault, seconds of the undisturbed fit, of the disturbed one) for the summary."""
+    noted = request.config.stash.setdefault(LOST, [])
+    return lambda fault, undisturbed, disturbed: noted.append((fault, undisturbed, disturbed))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What the faults cost."""
+    if noted := config.stash.get(LOST, []):
+        terminalreporter.section("time lost to faults")
+        terminalreporter.line(f"{'fault':44} undisturbed s  disturbed s  lost s")
+        for fault, before, after in noted:
+            terminalreporter.line(f"{fault:44} {before:13.2f}{after:13.2f}{after - before:8.2f}")

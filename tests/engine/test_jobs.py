@@ -16,7 +16,7 @@ from distributed import Client
 
 import dem
 import faults
-from dem.jobs import ENDED
+from dem.engine.run import ENDED
 from dem.report.progress import Silent
 from dem.stats import leaves
 

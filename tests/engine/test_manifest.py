@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 import zarr
+from distributed.protocol.pickle import dumps, loads
 
 from dem.engine.manifest import open_data
+from dem.engine.readers.base import Spans, regular
 from dem.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -308,7 +310,7 @@ BAD = {
     "no rows in dask": (da.zeros((0, 3)), DataError, r"0 sample\(s\)"),
     "complex": (X + 1j, DataError, "Complex data not supported"),
     "complex dask": (da.from_array(X + 1j), DataError, "Complex data not supported"),
-    "strings": (np.array([["a", "b"]]), DataError, "bytes/strings"),
+    "strings": (np.array([["a", "b"]]), DataError, "Convert your data to numeric values"),
     "dates": (np.zeros((3, 2), "M8[s]"), DataError, "datetime64.*not supported"),
     "object": (np.array([["a", 1]], object), DataError, "could not convert string to float"),
     "ragged": ([[1, 2], [3]], DataError, "inhomogeneous"),
@@ -475,3 +477,32 @@ def test_optional_libraries_are_not_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "offsets",
+    [[0], [0, 3], [0, 3, 6, 9], [5, 8, 11, 12], [0, 3, 6, 9, 20], [0, 3, 3, 3, 3], [0, 3, 6, 9, 9]],
+    ids=str,
+)
+def test_spans_travel(offsets: list[int]) -> None:
+    spans = Spans(np.array(offsets), first=2)
+    copy = loads(dumps(spans))
+    assert copy.first == 2
+    np.testing.assert_array_equal(copy.offsets, spans.offsets)
+
+
+def test_many_blocks_of_one_length_travel_light() -> None:
+    assert len(dumps(Spans(regular(10**7, 10)))) < 500
+
+
+@pytest.mark.parametrize("kind", ["npy", "zarr"])
+@pytest.mark.parametrize(("mib", "blocks"), [(1, 1), (4, 2), (16, 8), (64, 8), (96, 12)])
+def test_small_data_on_disk_still_has_blocks_for_several_threads(
+    tmp_path, kind, mib, blocks
+) -> None:
+    shape = (mib * 2**20 // (64 * 8), 64)
+    if kind == "npy":
+        np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float64, shape)
+    else:
+        zarr.create_array(tmp_path / "x.zarr", shape=shape, chunks=(512, 64), dtype=np.float64)
+    assert open_data(tmp_path / f"x.{kind}").n_blocks == blocks

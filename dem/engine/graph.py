@@ -1,0 +1,149 @@
+"""A pass as one small Dask graph: range tasks → combine tasks of 16 → a root for each group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+from dask._task_spec import DataNode, List, Task, TaskRef
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+
+from dem.engine import reduce, task
+from dem.engine.manifest import Reader
+from dem.engine.meter import counter
+from dem.passes import Pass
+
+FAN_IN = 16
+LITERAL_BYTES = 256 * 2**10  # of a pass within its tasks: both ends keep the last 1 000 messages
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A range, the worker that had best do it ("" for any), and the threads it uses there."""
+
+    part: task.Range
+    home: str = ""
+    threads: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """A partial sum, and the seconds that all of its tasks took."""
+
+    nodes: reduce.Partial
+    seconds: float
+
+
+def build(
+    run: str, turn: int, work: Pass, groups: Sequence[Sequence[Piece]]
+) -> tuple[HighLevelGraph, list[Any]]:
+    """The graph of a pass over groups of ranges, and the keys of the totals of each group.
+
+    Each total comes with seconds, see `_root`. All keys begin with (run, turn): turns must be
+    fresh, since a scheduler answers with the old result for a key that it knows. To a scheduler
+    the tasks of a run are one group, which lasts as long as some task of it is remembered.
+    """
+    name = f"{run}-{turn}"
+    ranges: dict[Any, Any] = {}
+    sums: dict[Any, Any] = {}
+    shared: dict[Any, Any] = {}
+    # As bytes: a worker that cannot import the model's module would die of the message itself,
+    # and all the others after it; inside a task it is an error with a name.
+    shipped: Any = cloudpickle.dumps(work)
+    if len(shipped) * sum(map(len, groups)) > LITERAL_BYTES:
+        common = (run, turn, "pass")
+        shared[common] = DataNode(common, shipped)
+        shipped = TaskRef(common)
+    homes, roots = {}, []
+    for g, pieces in enumerate(groups):
+        keys = [(run, turn, "range", g, j) for j in range(len(pieces))]
+        if len(pieces) == 1:
+            ranges[keys[0]] = _task(keys[0], _run_all, name, shipped, pieces[0])
+            roots.append(keys[0])
+            continue
+        for key, piece in zip(keys, pieces, strict=True):
+            ranges[key] = _task(key, _run, name, shipped, piece)
+            if piece.home:
+                homes[key] = [piece.home]
+        roots.append(_tree(sums, (run, turn, "sum", g), keys, pieces[0].part.n_leaves))
+    # Soft pins: the worker that has had the blocks before has them in its page cache perhaps.
+    pins = {"workers": homes.get, "allow_other_workers": True} if homes else None
+    layers = {
+        f"{name}-shared": MaterializedLayer(shared),
+        f"{name}-ranges": MaterializedLayer(ranges, annotations=pins),
+        f"{name}-sums": MaterializedLayer(sums),
+    }
+    names = list(layers)
+    below = {names[0]: set(), names[1]: {names[0]}, names[2]: {names[1]}}
+    return HighLevelGraph(layers, below), roots
+
+
+def futures_of(reader: Reader | None) -> tuple[Any, ...]:
+    """The Futures that a reader rests on."""
+    return getattr(reader, "futures", ())
+
+
+def _task(key: Any, function: Callable[..., Any], name: str, shipped: Any, piece: Piece) -> Task:
+    rows, weights = _refs(piece.part.reader), _refs(piece.part.weights)
+    return Task(key, function, name, shipped, piece.part, rows, weights, piece.threads)
+
+
+def _refs(reader: Reader | None) -> List | None:
+    futures = futures_of(reader)
+    return List(*[TaskRef(future.key) for future in futures]) if futures else None
+
+
+def _tree(graph: dict[Any, Any], name: tuple[Any, ...], keys: list[Any], n_leaves: int) -> Any:
+    """Tasks that merge these partial sums, 16 at a time; returns the key of the total."""
+    level = 0
+    while len(keys) > FAN_IN:
+        merged = []
+        for j, first in enumerate(range(0, len(keys), FAN_IN)):
+            some = List(*map(TaskRef, keys[first : first + FAN_IN]))
+            merged.append((*name, level, j))
+            graph[merged[-1]] = Task(merged[-1], _merge, some, n_leaves)
+        keys, level = merged, level + 1
+    root = (*name, "root")
+    graph[root] = Task(root, _root, List(*map(TaskRef, keys)), n_leaves)
+    return root
+
+
+def _run(
+    name: str,
+    work: bytes,
+    part: task.Range,
+    rows: list | None,
+    weights: list | None,
+    threads: int,
+) -> Timed:
+    """A range task on a worker; `rows`, `weights`: results of the Futures that it rests on."""
+    began, count = time.perf_counter(), counter(name)
+    asked, part = cloudpickle.loads(work), part.resolved(rows, weights)
+    if threads == 1:
+        return Timed(task.run(asked, part, count), time.perf_counter() - began)
+    with ThreadPoolExecutor(threads, "dem") as pool:
+        nodes = reduce.merge(
+            pool.map(lambda piece: task.run(asked, piece, count), task.shared_out(part, threads)),
+            part.n_leaves,
+        )
+    return Timed(nodes, threads * (time.perf_counter() - began))
+
+
+def _run_all(name: str, work: bytes, part: task.Range, *rest: Any) -> tuple[Any, float]:
+    """A range task that is the whole of a pass."""
+    return _root([_run(name, work, part, *rest)], part.n_leaves)
+
+
+def _merge(parts: list[Timed], n_leaves: int) -> Timed:
+    nodes = reduce.merge((part.nodes for part in parts), n_leaves)
+    return Timed(nodes, sum(part.seconds for part in parts))
+
+
+def _root(parts: list[Timed], n_leaves: int) -> tuple[Any, float]:
+    """(the sum of all leaves, seconds that all range tasks took together)."""
+    whole = _merge(parts, n_leaves)
+    return reduce.root(whole.nodes, n_leaves), whole.seconds

@@ -1,0 +1,153 @@
+"""A fit on a scheduler: what is ordered, what may be asked of it, and how it may end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dem.climb import Climb, State
+from dem.engine.drive import Keeper
+from dem.engine.manifest import Manifest
+
+ENDED = ("done", "cancelled", "failed")
+
+
+class Unhosted(Exception):
+    """A scheduler cannot host a fit: it lacks dem or the model's module, or allows no plugins."""
+
+
+class Lost(Exception):
+    """Blocks in the memory of the workers went with one of them.
+
+    state : where the fit stood, for who can bring them again; None before its first turn.
+    sent : whether a client had sent them; otherwise they were persisted.
+    """
+
+    def __init__(self, state: State | None = None, sent: bool = True) -> None:
+        super().__init__(state, sent)
+        self.state, self.sent = state, sent
+
+    def __str__(self) -> str:
+        if not self.sent:
+            return (
+                "The persisted data are no longer on the cluster: it was restarted, or the workers "
+                "that had them died. Persist them again, and then submit the fit again, or resume "
+                "it from its checkpoint if it kept one."
+            )
+        return (
+            "A worker died with data that the client had sent from its memory. Submit the fit "
+            "again, or put the data where the workers can read them (a file, a persisted array)."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What a client asks the scheduler to do: a climb over data, from a state or the start.
+
+    sent : whether the data came out of the client's memory.
+    """
+
+    climb: Climb
+    manifest: Manifest
+    state: State | None = None
+    keeper: Keeper | None = None
+    sent: bool = False
+
+
+@dataclass
+class Run:
+    """A fit on the scheduler, and what may be asked of it.
+
+    log : what its observer was told, call by call.
+    turns : (turn, bound_e, bound, seconds) of each, of the present attempt.
+    blocks : (done, in all) of the pass under way.
+    """
+
+    name: str
+    max_iter: int
+    began: float = field(default_factory=time.time)
+    state: str = "waiting"  # then running; then one of ENDED
+    attempt: int = -1
+    log: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    turns: list[tuple[int, float, float, float]] = field(default_factory=list)
+    blocks: tuple[int, int] = (0, 0)
+    logged: int = 0  # turns that have been told as events
+    outcome: bytes = b""  # a pickled Fit, or exception
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def status(self) -> dict[str, Any]:
+        """In words and numbers."""
+        return {
+            "run": self.name,
+            "state": self.state,
+            "attempt": max(self.attempt, 0),
+            "max_iter": self.max_iter,
+            "began": self.began,
+            "turns": len(self.turns),
+            "bound": self.turns[-1][2] if self.turns else None,
+            "blocks": self.blocks,
+        }
+
+
+@dataclass
+class Reporter:
+    """The observer of a run: writes down what it is told, and ends a fit that is cancelled.
+
+    tell : called with the run when there is news of it.
+    """
+
+    run: Run
+    tell: Callable[[Run, str], None]
+
+    def on_phase(self, description: str) -> None:
+        self._log("on_phase", description)
+
+    def on_start(self, description: str, total_steps: int | None) -> None:
+        self.run.attempt += 1
+        self.run.turns = []
+        self._log("on_start", description, total_steps)
+
+    def on_blocks(self, done: int, total: int) -> None:
+        if self.run.cancelled.is_set():
+            raise KeyboardInterrupt
+        if (done, total) != self.run.blocks and done < total:
+            self.run.blocks = (done, total)
+            self.tell(self.run, "running")
+
+    def on_step(self, step: Any) -> None:
+        entry = (step.turn, step.bound_e, step.bound, step.seconds)
+        self.run.turns.append(entry)
+        self._log("on_step", *entry)
+        self.on_blocks(0, 0)
+
+    def on_warning(self, text: str) -> None:
+        self._log("on_warning", text)
+
+    def on_end(self, reason: str) -> None:
+        self._log("on_end", reason)
+
+    def _log(self, name: str, *told: Any) -> None:
+        self.run.log.append((name, told))
+        self.tell(self.run, "running")
+
+
+@dataclass
+class Standing:
+    """Keeps where a fit stands in memory, and hands it on to who keeps it on disk."""
+
+    keeper: Keeper | None
+    state: State | None
+
+    def offer(self, state: State) -> None:
+        self.state = state
+        if self.keeper:
+            self.keeper.offer(state)
+
+    def close(self) -> None:
+        if self.keeper:
+            self.keeper.close()
