@@ -69,6 +69,10 @@ class Keeper:
             self._last = time.monotonic()
             self.flush()
 
+    def latest(self) -> State | None:
+        """Where the fit stood when it was last written; None if it never was."""
+        return load(self.uri).state if exists(self.uri) else None
+
     def flush(self) -> None:
         """Write what is not yet written."""
         if self._pending is not None:

@@ -44,9 +44,9 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Begin:
-    """An announcement: attempt so-and-so of so many begins, with statistics of this size."""
+    """An announcement: attempt so-and-so of so many begins here, with statistics of this size."""
 
-    attempt: int
+    state: State
     attempts: int
     max_iter: int
     stats_bytes: int
@@ -157,7 +157,7 @@ class Climb:
                     params = yield from self._first(sample, attempt, passes)
                     state = State(attempt, params, None, (), best, passes.total)
                 size = self._size(state.params, n_columns)
-                yield Begin(attempt, self.n_init, self.max_iter, size)
+                yield Begin(state, self.n_init, self.max_iter, size)
                 fitted = yield from self._turns(state, passes)
             except (Interrupted, KeyboardInterrupt):  # the latter in what runs here, not a sweep
                 if best is None:

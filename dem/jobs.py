@@ -14,7 +14,7 @@ from dem.checkpoint import Keeper
 from dem.climb import Climb, Fit, Record, State
 from dem.engine.hosts import active_client
 from dem.engine.manifest import Manifest, open_data
-from dem.engine.run import ENDED, Lost, Order, Unhosted
+from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted
 from dem.report.progress import Observer
 from dem.store.place import URI
 
@@ -53,14 +53,15 @@ class Job:
         """Wait for the end: the `Fit`.
 
         Raises what the fit raised, asyncio.CancelledError if it was cancelled before its first
-        turn, TimeoutError after `timeout` seconds.
+        turn, TimeoutError after `timeout` seconds, ConnectionError if the scheduler is gone.
         """
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while True:
             patience = min(max(deadline - time.monotonic(), 0.0), PATIENCE_SECONDS)
             outcome = self._ask("outcome", timeout=patience)
             if outcome is not None:
-                return _opened(outcome)
+                value = _opened(outcome)
+                return _fetched(self.client, value) if isinstance(value, Kept) else value
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"{self.run} is still at work after {timeout} seconds")
 
@@ -70,7 +71,8 @@ class Job:
         while outcome is None:
             ask = self.client.scheduler.dem_outcome
             outcome = _answer_in(await ask(run=self.run, timeout=PATIENCE_SECONDS))
-        return _opened(outcome)
+        value = _opened(outcome)
+        return await _fetched(self.client, value) if isinstance(value, Kept) else value
 
     def follow(self, observer: Observer, cancel: bool = True) -> Fit:
         """As `result`, telling an observer what there is to tell, from the beginning.
@@ -260,7 +262,14 @@ def _client(client: Any) -> Any:
 
 def _ask(client: Any, handler: str, **message: Any) -> Any:
     """What the plugin on the scheduler answers, or the error it answers with."""
-    return _answer_in(client.sync(getattr(client.scheduler, f"dem_{handler}"), **message))
+    try:
+        reply = client.sync(getattr(client.scheduler, f"dem_{handler}"), **message)
+    except OSError as error:
+        raise ConnectionError(
+            f"The scheduler is gone, or cannot be reached ({error}). If it is there, the fit goes "
+            "on, and dem.attach finds it; if not, dem.resume takes it up from its checkpoint."
+        ) from error
+    return _answer_in(reply)
 
 
 def _answer_in(reply: dict[str, Any]) -> Any:
@@ -269,7 +278,13 @@ def _answer_in(reply: dict[str, Any]) -> Any:
     return reply["answer"]
 
 
-def _opened(outcome: bytes) -> Fit:
+def _fetched(client: Any, kept: Kept) -> Any:
+    from dem.engine.outpost import fetched
+
+    return fetched(client, kept)
+
+
+def _opened(outcome: bytes) -> Fit | Kept:
     from dem.engine.scheduler import loads
 
     value = loads(outcome)

@@ -27,6 +27,7 @@ from dem.passes import Pass
 
 RETRIES = 3
 PAUSE_SECONDS = 0.1
+PLANS_KEPT = 4
 TICK_SECONDS = 0.25
 
 
@@ -62,6 +63,7 @@ class Cluster:
         self._span = ExitStack()
         self._scattered: list[Future] = []
         self._placed = manifest  # as the workers are to read it
+        self._pieces_of: dict[Any, list[Piece]] = {}
         self._homes: dict[int, Any] = {}  # of each block the key of what it rests on, if anything
 
     def __enter__(self) -> Self:
@@ -108,7 +110,8 @@ class Cluster:
         n_blocks = sum(map(len, groups))
         busy = self.costs.expected(type(work), n_blocks)
         workers = dict(sorted(self._workers().items()))
-        pieces = [self._pieces(group, workers, busy) for group in groups]
+        n = plan.ranges(max(sum(workers.values()), 1), len(workers), busy)
+        pieces = [self._pieces(group, workers, n) for group in groups]
         turn = next(self._turns)
         dsk, roots = graph.build(self._name, turn, work, pieces)
         futures = self.client.get(dsk, roots, sync=False)
@@ -142,21 +145,31 @@ class Cluster:
         if self._on_blocks:
             self._on_blocks(done, n_blocks)
 
-    def _pieces(
-        self, group: Sequence[int], workers: Mapping[str, int], busy: float | None
-    ) -> list[Piece]:
+    def _pieces(self, group: Sequence[int], workers: Mapping[str, int], n: int) -> list[Piece]:
+        """At most n or so pieces of the work, the same as the last time where nothing has changed.
+
+        Of data that live on workers they may be others each time, as those move.
+        """
+        if self._homes or not isinstance(group, range):
+            return self._cut(group, workers, n)
+        asked = (group, tuple(workers.items()), n)
+        if asked not in self._pieces_of:
+            while len(self._pieces_of) >= PLANS_KEPT:
+                del self._pieces_of[next(iter(self._pieces_of))]
+            self._pieces_of[asked] = self._cut(group, workers, n)
+        return self._pieces_of[asked]
+
+    def _cut(self, group: Sequence[int], workers: Mapping[str, int], n: int) -> list[Piece]:
         """Contiguous ranges; or, of data that live on workers, the blocks of one worker each."""
         threads = max(sum(workers.values()), 1)
-        n = plan.ranges(threads, len(workers), busy)
         if self._homes:
-            return [Piece(part.detached()) for part in self._resident(group, n / threads, workers)]
-        parts = [part.detached() for part in task.split(self._placed, group, n)]
+            return [Piece.of(part) for part in self._resident(group, n / threads, workers)]
+        parts = task.split(self._placed, group, n)
         if threads > plan.INNER_THREADS:
-            inner = max(workers.values())
-            return [Piece(part, threads=inner) for part in parts]
+            return [Piece.of(part, threads=max(workers.values())) for part in parts]
         addresses = [address for address, some in workers.items() for _ in range(some)] or [""]
         homes = (addresses[j * len(addresses) // len(parts)] for j in range(len(parts)))
-        return [Piece(part, home) for part, home in zip(parts, homes, strict=False)]
+        return [Piece.of(part, home) for part, home in zip(parts, homes, strict=False)]
 
     def _resident(
         self, group: Sequence[int], per_thread: float, workers: Mapping[str, int]
@@ -184,6 +197,7 @@ class Cluster:
         """Let the workers forget what they were sent."""
         self._release(self._scattered)
         self._scattered, self._placed, self._homes = [], self.manifest, {}
+        self._pieces_of.clear()
 
 
 @contextmanager

@@ -5,9 +5,12 @@ Every host of a fit runs this: the process that called `fit`, or a thread of the
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dem.climb import Begin, Fit, Interrupted, Requests, State, Sweep
@@ -28,16 +31,40 @@ class Keeper(Protocol):
     """Who keeps checkpoints; see `dem.checkpoint`."""
 
     def offer(self, state: State) -> None: ...
+    def latest(self) -> State | None: ...
     def close(self) -> None: ...
 
 
+class TooHeavy(Exception):
+    """A fit asks more of the process that drives it than it should; it stands at this state."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a fit may ask of the process that drives it.
+
+    stats_bytes : the size of the statistics. m_step_seconds : from their arrival to the next pass.
+    """
+
+    stats_bytes: float = math.inf
+    m_step_seconds: float = math.inf
+
+
 def drive(
-    requests: Requests, engine: Engine, observer: Observer, keeper: Keeper | None = None
+    requests: Requests,
+    engine: Engine,
+    observer: Observer,
+    keeper: Keeper | None = None,
+    limits: Limits = Limits(),
 ) -> Fit:
     """What the climb comes to.
 
-    A KeyboardInterrupt, of the user or raised by the observer, ends the climb, which then returns
-    what it has; it goes on up if that is nothing.
+    Raises `TooHeavy` at a limit. A KeyboardInterrupt, of the user or raised by the observer, ends
+    the climb, which then returns what it has; it goes on up if that is nothing.
     """
     answer, begun, otherwise = None, False, "failed"
     on_phase = getattr(observer, "on_phase", None)
@@ -45,8 +72,10 @@ def drive(
         check_memory(engine, 0)  # before anything is read; with statistics once there are some
         while True:
             try:
+                began = time.perf_counter()
                 with one_blas_thread():  # the M-step: small matrices, and the same bits anywhere
                     request = requests.send(answer)
+                seconds = time.perf_counter() - began
                 answer = None
                 if isinstance(request, Sweep):
                     phase = getattr(request.work, "description", "")
@@ -55,8 +84,10 @@ def drive(
                         on_phase(phase)
                     answer = engine.sweep(request.work, request.groups)
                 elif isinstance(request, Begin):
+                    if request.stats_bytes > limits.stats_bytes:
+                        raise TooHeavy(request.state)
                     check_memory(engine, request.stats_bytes)
-                    count = f" {request.attempt + 1}/{request.attempts}"
+                    count = f" {request.state.attempt + 1}/{request.attempts}"
                     observer.on_start(f"EM{count * (request.attempts > 1)}", request.max_iter)
                     begun = True
                 else:
@@ -64,6 +95,8 @@ def drive(
                         with _told(observer):
                             keeper.offer(request.state)
                     observer.on_step(request.record)
+                    if seconds > limits.m_step_seconds:
+                        raise TooHeavy(request.state)
             except KeyboardInterrupt:
                 otherwise = "interrupted"
                 _interrupt(requests)
@@ -73,11 +106,14 @@ def drive(
         observer.on_end("interrupted" if fitted.interrupted else state)
         begun = False
         return fitted
+    except TooHeavy:
+        otherwise = ""  # it is not over
+        raise
     finally:
         if keeper:
             with _told(observer):
                 keeper.close()
-        if begun:
+        if begun and otherwise:
             observer.on_end(otherwise)
 
 

@@ -23,11 +23,26 @@ LITERAL_BYTES = 256 * 2**10  # of a pass within its tasks: both ends keep the la
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A range, the worker that had best do it ("" for any), and the threads it uses there."""
+    """A range ready to be sent, time and again: as bytes, with what it rests on beside it.
 
-    part: task.Range
+    n_leaves : of the tree that it is a part of.
+    rows, weights : the keys of the Futures that its readers rest on, None without any.
+    home : the worker that had best do it, "" for any.
+    threads : how many it uses there.
+    """
+
+    part: bytes
+    n_leaves: int
+    rows: tuple[Any, ...] | None
+    weights: tuple[Any, ...] | None
     home: str = ""
     threads: int = 1
+
+    @classmethod
+    def of(cls, part: task.Range, home: str = "", threads: int = 1) -> Piece:
+        part = part.detached()
+        rows, weights = (_keys(reader) for reader in (part.reader, part.weights))
+        return cls(cloudpickle.dumps(part), part.n_leaves, rows, weights, home, threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +84,7 @@ def build(
             ranges[key] = _task(key, _run, name, shipped, piece)
             if piece.home:
                 homes[key] = [piece.home]
-        roots.append(_tree(sums, (run, turn, "sum", g), keys, pieces[0].part.n_leaves))
+        roots.append(_tree(sums, (run, turn, "sum", g), keys, pieces[0].n_leaves))
     # Soft pins: the worker that has had the blocks before has them in its page cache perhaps.
     pins = {"workers": homes.get, "allow_other_workers": True} if homes else None
     layers = {
@@ -87,14 +102,15 @@ def futures_of(reader: Reader | None) -> tuple[Any, ...]:
     return getattr(reader, "futures", ())
 
 
+def _keys(reader: Reader | None) -> tuple[Any, ...] | None:
+    return tuple(future.key for future in futures_of(reader)) or None
+
+
 def _task(key: Any, function: Callable[..., Any], name: str, shipped: Any, piece: Piece) -> Task:
-    rows, weights = _refs(piece.part.reader), _refs(piece.part.weights)
-    return Task(key, function, name, shipped, piece.part, rows, weights, piece.threads)
-
-
-def _refs(reader: Reader | None) -> List | None:
-    futures = futures_of(reader)
-    return List(*[TaskRef(future.key) for future in futures]) if futures else None
+    rows, weights = (keys and List(*map(TaskRef, keys)) for keys in (piece.rows, piece.weights))
+    return Task(
+        key, function, name, shipped, piece.part, piece.n_leaves, rows, weights, piece.threads
+    )
 
 
 def _tree(graph: dict[Any, Any], name: tuple[Any, ...], keys: list[Any], n_leaves: int) -> Any:
@@ -115,27 +131,28 @@ def _tree(graph: dict[Any, Any], name: tuple[Any, ...], keys: list[Any], n_leave
 def _run(
     name: str,
     work: bytes,
-    part: task.Range,
+    part: bytes,
+    n_leaves: int,
     rows: list | None,
     weights: list | None,
     threads: int,
 ) -> Timed:
     """A range task on a worker; `rows`, `weights`: results of the Futures that it rests on."""
     began, count = time.perf_counter(), counter(name)
-    asked, part = cloudpickle.loads(work), part.resolved(rows, weights)
+    asked, mine = cloudpickle.loads(work), cloudpickle.loads(part).resolved(rows, weights)
     if threads == 1:
-        return Timed(task.run(asked, part, count), time.perf_counter() - began)
+        return Timed(task.run(asked, mine, count), time.perf_counter() - began)
     with ThreadPoolExecutor(threads, "dem") as pool:
         nodes = reduce.merge(
-            pool.map(lambda piece: task.run(asked, piece, count), task.shared_out(part, threads)),
-            part.n_leaves,
+            pool.map(lambda piece: task.run(asked, piece, count), task.shared_out(mine, threads)),
+            n_leaves,
         )
     return Timed(nodes, threads * (time.perf_counter() - began))
 
 
-def _run_all(name: str, work: bytes, part: task.Range, *rest: Any) -> tuple[Any, float]:
+def _run_all(name: str, work: bytes, part: bytes, n_leaves: int, *rest: Any) -> tuple[Any, float]:
     """A range task that is the whole of a pass."""
-    return _root([_run(name, work, part, *rest)], part.n_leaves)
+    return _root([_run(name, work, part, n_leaves, *rest)], n_leaves)
 
 
 def _merge(parts: list[Timed], n_leaves: int) -> Timed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,13 @@ class Order:
     sent: bool = False
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Where the Fit of a run is that is too large for the scheduler: the key of a task."""
+
+    key: str
+
+
 @dataclass
 class Run:
     """A fit on the scheduler, and what may be asked of it.
@@ -76,7 +83,9 @@ class Run:
     turns: list[tuple[int, float, float, float]] = field(default_factory=list)
     blocks: tuple[int, int] = (0, 0)
     logged: int = 0  # turns that have been told as events
-    outcome: bytes = b""  # a pickled Fit, or exception
+    outcome: bytes = b""  # a pickled Fit, exception, or `Kept`
+    kept: Kept | None = None
+    reporter: Reporter | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -99,17 +108,19 @@ class Reporter:
     """The observer of a run: writes down what it is told, and ends a fit that is cancelled.
 
     tell : called with the run when there is news of it.
+    before : the turns of an attempt that is taken up again.
     """
 
     run: Run
     tell: Callable[[Run, str], None]
+    before: Sequence[Any] = ()
 
     def on_phase(self, description: str) -> None:
         self._log("on_phase", description)
 
     def on_start(self, description: str, total_steps: int | None) -> None:
         self.run.attempt += 1
-        self.run.turns = []
+        self.run.turns, self.before = [_entry(record) for record in self.before], ()
         self._log("on_start", description, total_steps)
 
     def on_blocks(self, done: int, total: int) -> None:
@@ -120,7 +131,7 @@ class Reporter:
             self.tell(self.run, "running")
 
     def on_step(self, step: Any) -> None:
-        entry = (step.turn, step.bound_e, step.bound, step.seconds)
+        entry = _entry(step)
         self.run.turns.append(entry)
         self._log("on_step", *entry)
         self.on_blocks(0, 0)
@@ -136,6 +147,10 @@ class Reporter:
         self.tell(self.run, "running")
 
 
+def _entry(record: Any) -> tuple[int, float, float, float]:
+    return record.turn, record.bound_e, record.bound, record.seconds
+
+
 @dataclass
 class Standing:
     """Keeps where a fit stands in memory, and hands it on to who keeps it on disk."""
@@ -147,6 +162,9 @@ class Standing:
         self.state = state
         if self.keeper:
             self.keeper.offer(state)
+
+    def latest(self) -> State | None:
+        return self.state
 
     def close(self) -> None:
         if self.keeper:

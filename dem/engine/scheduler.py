@@ -11,20 +11,23 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import Any
 
 from distributed import Client, Security
+from distributed.client import _wait as _wait_for
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.pickle import dumps, loads
 from tornado.ioloop import PeriodicCallback
 
-from dem.climb import Fit
+from dem.climb import Fit, Record, State
 from dem.engine import meter
 from dem.engine.cluster import Cluster
-from dem.engine.drive import Keeper, drive
+from dem.engine.drive import Keeper, Limits, TooHeavy, drive
 from dem.engine.graph import futures_of
+from dem.engine.outpost import drive_here
 from dem.engine.relief import relieve
-from dem.engine.run import ENDED, Lost, Order, Reporter, Run, Standing, Unhosted
+from dem.engine.run import ENDED, Kept, Lost, Order, Reporter, Run, Standing, Unhosted
 
 __all__ = ["Runs", "dumps", "loads"]
 
@@ -33,6 +36,9 @@ TOPIC = "dem"
 KEPT_RUNS = 100
 GRAPH_SECONDS = 10.0
 RELIEF_SECONDS = 0.5
+# Above these a worker drives a fit: 50 MB that arrive keep the event loop from answering for some
+# 0.1 s (measured), and so does an M-step whenever it holds the interpreter's lock.
+LIMITS = Limits(stats_bytes=50e6, m_step_seconds=1.0)
 
 
 class Runs(SchedulerPlugin):
@@ -47,7 +53,8 @@ class Runs(SchedulerPlugin):
         self.loop = asyncio.get_running_loop()
         self.relief = PeriodicCallback(lambda: relieve(scheduler, "dem-"), 1e3 * RELIEF_SECONDS)
         self.relief.start()
-        for name in ("submit", "status", "history", "follow", "outcome", "cancel", "names"):
+        names = ("submit", "status", "history", "follow", "told", "outcome", "cancel", "names")
+        for name in names:
             scheduler.handlers[f"dem_{name}"] = _answering(getattr(self, name))
 
     async def close(self) -> None:
@@ -92,7 +99,19 @@ class Runs(SchedulerPlugin):
         found, until = self._find(run), self.loop.time() + timeout
         while found.state not in ENDED and (left := until - self.loop.time()) > 0:
             await _wait(found.changed, left)
+        if found.kept and found.kept.key not in self.scheduler.tasks:
+            raise ValueError(f"the model of {run} went with the workers: the cluster was restarted")
         return found.outcome if found.state in ENDED else None
+
+    async def told(self, run: str, name: str, told: tuple[Any, ...]) -> str:
+        """What a worker that drives a run tells of it; "cancelled" if it is to end it."""
+        found = self._find(run)
+        assert found.reporter
+        try:
+            getattr(found.reporter, name)(*((Record(*told),) if name == "on_step" else told))
+        except KeyboardInterrupt:
+            return "cancelled"
+        return "noted"
 
     async def cancel(self, run: str) -> None:
         self._find(run).cancelled.set()
@@ -119,14 +138,15 @@ class Runs(SchedulerPlugin):
         ended = [name for name, run in self.runs.items() if run.state in ENDED]
         for name in ended[: max(len(self.runs) - KEPT_RUNS + 1, 0)]:
             del self.runs[name]
+            self.scheduler.remove_client(_kept_by(name))
 
     def _work(self, run: Run, order: Order) -> None:
         """The thread of a run."""
-        outcome: Fit | BaseException
+        outcome: Fit | Kept | BaseException
         standing = Standing(order.keeper, order.state)
         try:
             outcome = self._fit(run, order, standing)
-            state = "cancelled" if outcome.interrupted else "done"
+            state = "cancelled" if ("on_end", ("interrupted",)) in run.log[-1:] else "done"
         except KeyboardInterrupt:  # cancelled before its first turn
             outcome, state = asyncio.CancelledError(f"{run.name} was cancelled"), "cancelled"
         except CancelledError as error:
@@ -137,8 +157,10 @@ class Runs(SchedulerPlugin):
         run.outcome = dumps(outcome)
         self.tell(run, state)
 
-    def _fit(self, run: Run, order: Order, standing: Keeper) -> Fit:
-        scheduler, reporter = self.scheduler, Reporter(run, self.tell)
+    def _fit(self, run: Run, order: Order, standing: Keeper) -> Fit | Kept:
+        scheduler = self.scheduler
+        before = order.state.history if order.state else ()
+        run.reporter = reporter = Reporter(run, self.tell, before)
         with Client(
             scheduler.address,
             security=_as_client(scheduler.security),
@@ -149,14 +171,36 @@ class Runs(SchedulerPlugin):
             requests = order.climb.run(
                 order.manifest.boundaries, order.manifest.n_columns, order.state
             )
-            if order.state:
-                reporter.on_start("EM", order.climb.max_iter)
-                for record in order.state.history:
-                    reporter.on_step(record)
-            with Cluster(
-                order.manifest, client, reporter.on_blocks, self.workers, self.done
-            ) as engine:
-                return drive(requests, engine, reporter, standing)
+            try:
+                with Cluster(
+                    order.manifest, client, reporter.on_blocks, self.workers, self.done
+                ) as engine:
+                    return drive(requests, engine, reporter, standing, LIMITS)
+            except TooHeavy as heavy:
+                return self._moved(client, run, order, heavy.state)
+
+    def _moved(self, client: Client, run: Run, order: Order, state: State) -> Kept:
+        """Have a worker drive the run from this state on, and keep what it comes to."""
+        assert run.reporter
+        if state.history:
+            run.reporter.before, run.attempt = state.history, run.attempt - 1
+        keeper: Any = order.keeper
+        keeper = keeper and replace(keeper, take_over=True)
+        asked = dumps(replace(order, state=state, keeper=keeper))
+        kept = Kept(f"dem-drive-{run.name}")
+        future = client.submit(drive_here, asked, run.name, key=kept.key)
+        client.sync(_wait_for, [future])
+        asyncio.run_coroutine_threadsafe(self._keep(run, kept), self.loop).result()
+        if error := future.exception():
+            raise error
+        if not run.turns and run.cancelled.is_set():
+            raise KeyboardInterrupt
+        return kept
+
+    async def _keep(self, run: Run, kept: Kept) -> None:
+        """Have the result of a task stay on its worker for as long as the run is remembered."""
+        self.scheduler.client_desires_keys([kept.key], _kept_by(run.name))
+        run.kept = kept
 
     def workers(self) -> Mapping[str, int]:
         """Threads by address of the workers that take tasks now."""
@@ -182,6 +226,11 @@ class Runs(SchedulerPlugin):
             run.changed = asyncio.Event()
 
         self.loop.call_soon_threadsafe(tell)
+
+
+def _kept_by(run: str) -> str:
+    """The client in whose name the Fit of a run stays on a worker."""
+    return f"dem-{run}-fit"
 
 
 def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
