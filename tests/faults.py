@@ -1,11 +1,14 @@
 """Models with a fault, for tests of engines; a module of its own so that workers can import it."""
 
+import itertools
 import os
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from zarr.storage import LocalStore
 
 from dem.models.mixture import Mixture
 from dem.store import value
@@ -74,6 +77,31 @@ class Slow(Mixture):
         while len(rows) and self.hold and Path(self.hold).exists():
             time.sleep(0.01)
         return super().e_step(prepared, rows, weights, posterior)
+
+
+class EveryThird(LocalStore):
+    """A store of which every third read of a chunk fails, in each process."""
+
+    every = 3
+    reads = itertools.count(1)
+    failed = 0
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        if "c/" in key and next(self.reads) % self.every == 0:
+            type(self).failed += 1
+            raise TimeoutError("the store does not answer")
+        return await super().get(key, *args, **kwargs)
+
+
+def failed_reads() -> int:
+    """Of this process."""
+    return EveryThird.failed
+
+
+class Silenced(EveryThird):
+    """A store that gives no chunk."""
+
+    every = 1
 
 
 class Watching:

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import dask
@@ -6,6 +7,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dem.engine.readers import arrays
+from machines import Machines
+from trials import Trial
 
 
 @pytest.fixture
@@ -51,6 +54,24 @@ def lost(request: pytest.FixtureRequest) -> Callable[[str, float, float], None]:
     """Note (fault, seconds of the undisturbed fit, of the disturbed one) for the summary."""
     noted = request.config.stash.setdefault(LOST, [])
     return lambda fault, undisturbed, disturbed: noted.append((fault, undisturbed, disturbed))
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """A scheduler as a process of its own, without workers; see `Machines.staff`."""
+    with Machines(tmp_path_factory.mktemp("machines")) as machines:
+        yield machines
+
+
+@pytest.fixture(scope="module")
+def trials(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    return Trial(machines, tmp_path_factory.mktemp("trials"))
+
+
+@pytest.fixture
+def trial(trials: Trial, lost: Callable[[str, float, float], None]) -> Trial:
+    """Fits on these machines, of which the times are noted."""
+    return replace(trials, note=lost)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
