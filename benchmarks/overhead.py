@@ -3,23 +3,27 @@
     python benchmarks/overhead.py [--turns 30] [--simulated 200]
 
 The first table is of two worker processes: milliseconds for a whole turn, for what its tasks take
-per thread, and for the rest, which is the overhead. The second is of one process that plays the
-scheduler and any number of workers: tasks, and seconds of CPU that all of it took, which is an
-upper bound of what the scheduler took.
+per thread, and for the rest, which is the overhead. The second is of a scheduler and one process
+that plays any number of workers: milliseconds of CPU that the scheduler took for a turn.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
+import asyncio
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from distributed import Client, LocalCluster
+import psutil
+from distributed import Client, LocalCluster, Worker
 
 from dem.engine import plan
 from dem.engine.cluster import Cluster
@@ -68,20 +72,19 @@ def manifest(n_blocks: int) -> Manifest:
     return Manifest(Nowhere(Spans(boundaries)), boundaries, 1, np.dtype(float))
 
 
-def turns(client: Client, n_blocks: int, n: int, threads: int) -> tuple[float, float, float]:
-    """Medians in ms: of a turn, of its tasks per thread that works, and CPU of this process."""
-    data, whole, busy, cpu = manifest(n_blocks), [], [], []
+def turns(client: Client, n_blocks: int, n: int, threads: int) -> tuple[float, float]:
+    """Medians in ms: of a turn, and of its tasks per thread that works."""
+    data, whole, busy = manifest(n_blocks), [], []
     with Cluster(data, client) as engine:
         for _ in range(n + 2):
-            began, used = time.perf_counter(), time.process_time()
+            began = time.perf_counter()
             engine.sweep(Nothing(100), [range(n_blocks)])
             whole.append(time.perf_counter() - began)
-            cpu.append(time.process_time() - used)
             spent = engine.costs.expected(Nothing, n_blocks) or 0.0
             tasks = plan.ranges(threads, threads, spent)
             busy.append(spent / min(tasks, threads))
     # The first two have no measured cost to plan with, or were planned without.
-    return tuple(1e3 * statistics.median(seconds[2:]) for seconds in (whole, busy, cpu))  # type: ignore[return-value]
+    return 1e3 * statistics.median(whole[2:]), 1e3 * statistics.median(busy[2:])
 
 
 def processes(n: int) -> None:
@@ -94,37 +97,61 @@ def processes(n: int) -> None:
             began = time.perf_counter()
             manifest(n_blocks)
             planned = time.perf_counter() - began
-            whole, busy, _ = turns(client, n_blocks, n, 2)
+            whole, busy = turns(client, n_blocks, n, 2)
             print(f"{n_blocks:8} {planned:8.3f} {whole:9.1f} {busy:9.1f} {whole - busy:12.1f}")
 
 
+def crowd(address: str, workers: int) -> None:
+    """So many workers in this process, until the scheduler goes."""
+
+    async def work() -> None:
+        options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "dashboard": False}
+        started = await asyncio.gather(*(Worker(address, **options) for _ in range(workers)))
+        await asyncio.gather(*(worker.finished() for worker in started))
+
+    asyncio.run(work())
+
+
 def simulated(n: int, workers: int) -> None:
-    print(f"{'workers':>8} {'blocks':>8} {'tasks':>6} {'turn ms':>9} {'CPU ms':>8}")
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=False,
-            protocol="tcp://",
-            host="127.0.0.1",
-            dashboard_address=":0",
-            memory_limit=0,
-            silence_logs=logging.ERROR,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    print(f"{'workers':>8} {'tasks':>6} {'turn ms':>9} {'scheduler CPU ms':>17} {'a task':>8}")
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        told = Path(place) / "scheduler.json"
+
+        def begin(*command: str) -> psutil.Process:
+            process = subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL)
+            stack.callback(process.kill)
+            return psutil.Process(process.pid)
+
+        scheduler = begin(
+            *("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"),
+            *("--no-dashboard", "--scheduler-file", str(told)),
+        )
+        while not (told.exists() and told.read_text().endswith("}")):
+            time.sleep(0.1)
+        client = stack.enter_context(Client(scheduler_file=str(told)))
+        begin(__file__, "--crowd", client.scheduler.address, "--simulated", str(workers))
+        client.wait_for_workers(workers)
         for tasks in (workers, plan.RANGES_PER_THREAD * workers):
             plan.ranges = lambda *_, tasks=tasks: tasks  # type: ignore[assignment]
-            whole, _, cpu = turns(client, tasks, n, workers)
-            print(f"{workers:8} {tasks:8} {tasks:6} {whole:9.1f} {cpu:8.1f}", flush=True)
+            before = scheduler.cpu_times()
+            whole, _ = turns(client, tasks, n, workers)
+            after = scheduler.cpu_times()
+            used = after.user + after.system - before.user - before.system
+            each = 1e3 * used / (n + 2)
+            print(
+                f"{workers:8} {tasks:6} {whole:9.1f} {each:17.1f} {each / tasks:8.2f}", flush=True
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--simulated", type=int, default=0, metavar="WORKERS")
+    parser.add_argument("--crowd", metavar="ADDRESS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.simulated:
+    if arguments.crowd:
+        crowd(arguments.crowd, arguments.simulated)
+    elif arguments.simulated:
         simulated(arguments.turns, arguments.simulated)
     else:
         processes(arguments.turns)
