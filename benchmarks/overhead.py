@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import psutil
 from distributed import Client, LocalCluster, Worker
@@ -109,7 +110,13 @@ def crowd(address: str, workers: int) -> None:
         started = await asyncio.gather(*(Worker(address, **options) for _ in range(workers)))
         await asyncio.gather(*(worker.finished() for worker in started))
 
-    asyncio.run(work())
+    # What each of them measures about itself would be most of the work of a process of hundreds.
+    quiet = {
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.interval": "60s",
+    }
+    with dask.config.set(quiet):
+        asyncio.run(work())
 
 
 def simulated(n: int, workers: int) -> None:
