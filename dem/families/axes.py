@@ -74,8 +74,8 @@ class Diagonal(_Axes):
     def features(self, size: int) -> int:
         return size
 
-    def fill(self, x: Array, out: Array) -> None:
-        np.multiply(x, x, out=out)
+    def fill(self, x: Array, start: int, out: Array) -> None:
+        np.square(x[start : start + len(out)], out=out)
 
     def cross(self, a: Array, b: Array) -> Array:
         return a * b
@@ -113,7 +113,7 @@ class Spherical(_Axes):
     def features(self, size: int) -> int:
         return 1
 
-    def fill(self, x: Array, out: Array) -> None:
+    def fill(self, x: Array, start: int, out: Array) -> None:
         np.einsum("dn,dn->n", x, x, out=out[0])
 
     def cross(self, a: Array, b: Array) -> Array:

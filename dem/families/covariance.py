@@ -26,8 +26,8 @@ class Covariance(Protocol):
         """How many second-order features there are for `size` columns."""
         ...
 
-    def fill(self, x: Array, out: Array) -> None:
-        """Second-order features of a tile: x (D, n) → out (features, n)."""
+    def fill(self, x: Array, start: int, out: Array) -> None:
+        """Second-order features of a tile: x (D, n) → out (m, n), m features from `start` on."""
         ...
 
     def cross(self, a: Array, b: Array) -> Array:

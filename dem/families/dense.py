@@ -95,8 +95,8 @@ class Full(_Dense):
     def features(self, size: int) -> int:
         return size * (size + 1) // 2
 
-    def fill(self, x: Array, out: Array) -> None:
-        products(x, out)
+    def fill(self, x: Array, start: int, out: Array) -> None:
+        products(x, start, out)
 
     def cross(self, a: Array, b: Array) -> Array:
         outer = a[:, :, None] * b[:, None, :]
@@ -160,7 +160,7 @@ class Tied(_Dense):
     def features(self, size: int) -> int:
         return 0
 
-    def fill(self, x: Array, out: Array) -> None:
+    def fill(self, x: Array, start: int, out: Array) -> None:
         return
 
     def cross(self, a: Array, b: Array) -> Array:

@@ -15,18 +15,16 @@ def respond_exactly(log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray 
     H = log Σₖ exp(sₖ) − Σₖ rₖ sₖ with s = log_joint − max: both terms are at most log K or so,
     so that nothing cancels however large the log-densities are.
     """
-    log_joint -= log_joint.max(axis=0)
-    np.maximum(log_joint, FLOOR, out=log_joint)
+    largest = log_joint.max(axis=0)
+    log_joint -= largest
+    largest.fill(FLOOR)  # NumPy takes the maximum with a row twice as fast as with a number
+    np.maximum(log_joint, largest, out=log_joint)
     np.exp(log_joint, out=out)
     total = out.sum(axis=0)
     log_total = np.log(total)
-    if weights is None:
-        out /= total
-        first = log_total.sum()
-    else:
-        out *= weights / total
-        first = np.dot(weights, log_total)
-    return float(first - np.vdot(out, log_joint))
+    w = np.ones_like(total) if weights is None else weights
+    out *= w / total
+    return float(np.dot(w, log_total) - np.vdot(out, log_joint))
 
 
 def respond_with_the_best(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dem.kernels.logspace import log_sum_exp, respond_exactly, respond_with_the_best
-from dem.kernels.normal import load_tile, pack, products, tile_rows, unpack, weigh
+from dem.kernels.normal import load_tile, pack, pairs, products, tile_shape, turned, unpack
 from dem.kernels.seeding import draw, lloyd, nearest, plus_plus, squared_distances
 from dem.posteriors import Exact, Hard
 
@@ -20,28 +20,40 @@ seeds = st.integers(0, 2**32 - 1)
 
 @settings(max_examples=300)
 @given(st.integers(1, 10_000), st.integers(1, 2_000))
-def test_tiles_have_a_sensible_number_of_rows(features: int, components: int) -> None:
-    rows = tile_rows(features, components)
+def test_tiles_have_a_sensible_shape(features: int, components: int) -> None:
+    rows, width = tile_shape(features, components)
     assert rows % 64 == 32  # an odd multiple of 32
     assert 300 <= rows <= 8192
-    fits = (features + 2 * components) * rows <= 450_000
+    assert width == features or 64 <= width < features
+    assert width * rows <= 450_000
+    fits = (width + 2 * components) * rows <= 450_000
     assert fits or rows == 352
 
 
 @given(sizes, st.integers(1, 200), st.integers(0, 60), seeds)
-def test_weigh(k: int, p: int, n: int, seed: int) -> None:
-    """Both its ways are the same product."""
-    rng = np.random.default_rng(seed)
-    r, t = rng.random((k, n)), rng.normal(size=(p, n))
-    np.testing.assert_allclose(weigh(r, t), np.einsum("kn,pn->kp", r, t), rtol=1e-12, atol=1e-12)
+def test_turned(k: int, p: int, n: int, seed: int) -> None:
+    """Both its ways are the same matrix."""
+    r, scratch = np.random.default_rng(seed).random((k, n)), np.empty((n, k))
+    np.testing.assert_array_equal(turned(r, p, scratch), r.T)
 
 
-@given(sizes, st.integers(0, 20), seeds)
-def test_products_are_the_packed_outer_products(d: int, n: int, seed: int) -> None:
-    x = np.random.default_rng(seed).normal(size=(d, n))
-    out = np.full((d * (d + 1) // 2, n), np.nan)
-    products(x, out)
-    np.testing.assert_array_equal(out.T, pack(np.einsum("in,jn->nij", x, x)))
+@given(sizes, st.integers(0, 20), seeds, st.data())
+def test_products_are_the_packed_outer_products(d: int, n: int, seed: int, data: Any) -> None:
+    """All of them, or some in the middle."""
+    x, p = np.random.default_rng(seed).normal(size=(d, n)), d * (d + 1) // 2
+    start = data.draw(st.integers(0, p))
+    stop = data.draw(st.integers(start, p))
+    out = np.full((stop - start, n), np.nan)
+    products(x, start, out)
+    packed = pack(np.einsum("in,jn->nij", x, x)).T
+    np.testing.assert_array_equal(out, packed[start:stop])
+
+
+@given(sizes)
+def test_every_pair_once(d: int) -> None:
+    assert sorted(map(sorted, zip(*pairs(d), strict=True))) == sorted(
+        [i, j] for j in range(d) for i in range(j + 1)
+    )
 
 
 @given(sizes, st.integers(0, 5), seeds)
@@ -51,8 +63,6 @@ def test_unpack_is_the_inverse_of_pack(d: int, k: int, seed: int) -> None:
     assert matrices.shape == (k, d, d)
     np.testing.assert_array_equal(matrices, matrices.transpose(0, 2, 1))
     np.testing.assert_array_equal(pack(matrices), packed)
-    upper = np.triu(np.arange(1, d * d + 1).reshape(d, d))
-    assert pack(upper).tolist() == upper[upper > 0].tolist()  # row after row
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8, np.bool_, ">f4"])

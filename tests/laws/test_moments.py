@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dem.families.moments import Moments
+from dem.kernels.normal import pairs
 from mixtures import FORMS
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(0, 30))
@@ -26,7 +27,7 @@ def direct(form: Any, x: np.ndarray, r: np.ndarray, centre: np.ndarray) -> Momen
     scatter = np.stack(
         [np.einsum("n,ni,nj->ij", rk, x - c, x - c) for c, rk in zip(centre, r, strict=True)]
     )
-    upper = np.triu_indices(x.shape[1])
+    upper = pairs(x.shape[1])
     second = {
         "full": lambda: scatter[:, *upper],
         "tied": lambda: scatter.sum(axis=0)[upper],

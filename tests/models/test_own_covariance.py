@@ -30,7 +30,7 @@ class Shared:
     def features(self, size: int) -> int:
         return 0
 
-    def fill(self, x: Array, out: Array) -> None:
+    def fill(self, x: Array, start: int, out: Array) -> None:
         return
 
     def cross(self, a: Array, b: Array) -> Array:
