@@ -12,17 +12,18 @@ log-likelihoods that both find before the M-step are printed as a check that the
 The roofline is the arithmetic alone: 4·K·P flops (two products with the P features) at the speed
 of a square matrix product on this machine, measured in the same run, and K exponentials a row.
 
-Where the time goes, full covariances, µs per row on one core (53 Gflop/s), to be read down:
+Where the time goes, full covariances, µs per row on one core of 53 Gflop/s, by timers round each
+part, so to a tenth or so:
 
     N, D, K                      500 000, 16, 10    100 000, 64, 32
     columns first (`load_tile`)        0.03               0.15
     features (`products`)              0.06               1.25  (made twice, in the cache)
-    η T, at 50 Gflop/s                 0.06               2.7
+    η T                                0.06               2.7
     adding up its panels               -                  0.24
     responsibilities                   0.05               0.15
-    R Tᵀ, at 48 Gflop/s                0.07               2.8
-    calls, reading, M-step, bound      0.04               0.3
-    all                                0.31               7.6
+    R Tᵀ                               0.07               2.8
+    calls, reading, M-step, bound      0.04               0.6
+    all                                0.31               7.9
     the arithmetic alone               0.12               5.2
 
 scikit-learn takes 2.4 and 36 µs, so that it can be beaten 20 and 7 times at most by two products

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dem.estimators import GaussianMixture, KMeans
     from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
     from dem.fitting import fit, resume
-    from dem.jobs import Job, attach, runs, submit
+    from dem.jobs import Job, attach, runs, submit, submit_async
     from dem.models import Mixture
     from dem.posteriors import Exact, Hard
     from dem.schedules import FullBatch
@@ -45,6 +45,7 @@ __all__ = [
     "runs",
     "save",
     "submit",
+    "submit_async",
 ]
 
 _MODULE_OF = {
@@ -69,6 +70,7 @@ _MODULE_OF = {
     "resume": "dem.fitting",
     "runs": "dem.jobs",
     "submit": "dem.jobs",
+    "submit_async": "dem.jobs",
     "save": "dem.store",
 }
 

@@ -112,9 +112,13 @@ class Keeper:
 
 
 def keeper(uri: URI | None, climb: Climb, manifest: Manifest, seconds: float) -> Keeper | None:
-    """A keeper at a new place, None where none is asked for. FileExistsError if one is there."""
+    """A keeper at a new place, None where none is asked for.
+
+    FileExistsError if one is there, FileNotFoundError if there is no directory to make it in.
+    """
     if uri is None:
         return None
+    Place.of(uri).check_parent()
     refuse_to_overwrite(uri)
     return Keeper(uri, climb, manifest, seconds)
 

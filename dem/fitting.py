@@ -128,6 +128,8 @@ def carry_out(
     process.
     """
     client = active_client()
+    if client is not None and client.asynchronous:
+        raise TypeError("The active client is asynchronous: `await dem.submit_async(...)` instead.")
     if client is not None:
         try:
             return jobs.carry_out(client, climb, manifest, observer, state, keeper)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import warnings
 from asyncio import CancelledError
@@ -12,7 +13,7 @@ from uuid import uuid4
 from dem import checkpoint as checkpoints
 from dem.checkpoint import Keeper
 from dem.climb import Climb, Fit, Record, State
-from dem.engine.hosts import active_client
+from dem.engine.hosts import active_client, synchronous
 from dem.engine.manifest import Manifest, open_data
 from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted
 from dem.report.progress import Observer
@@ -22,6 +23,7 @@ HOW = tuple(field.name for field in fields(Climb) if field.name != "model")
 PATIENCE_SECONDS = 10.0  # how long the scheduler keeps a question before it says "nothing new"
 TIMES_SENT = 4
 ERRORS = {error.__name__: error for error in (KeyError, Unhosted, ValueError)}
+NO_CLIENT = "There is no active distributed.Client: make one, or pass it as `client`."
 TOLD = ("on_phase", "on_start", "on_step", "on_end")
 
 
@@ -66,19 +68,29 @@ class Job:
                 raise TimeoutError(f"{self.run} is still at work after {timeout} seconds")
 
     async def result_async(self) -> Fit:
-        """As `result`, for a client made with asynchronous=True."""
+        """As `result`, to be awaited, with a client of either kind."""
+        if not self.client.asynchronous:
+            return await asyncio.to_thread(self.result)
         outcome = None
         while outcome is None:
-            ask = self.client.scheduler.dem_outcome
-            outcome = _answer_in(await ask(run=self.run, timeout=PATIENCE_SECONDS))
+            outcome = await self._ask_async("outcome", timeout=PATIENCE_SECONDS)
         value = _opened(outcome)
         return await _fetched(self.client, value) if isinstance(value, Kept) else value
+
+    async def status_async(self) -> dict[str, Any]:
+        """As `status`, for a client made with asynchronous=True."""
+        status: dict[str, Any] = await self._ask_async("status")
+        return status
+
+    async def cancel_async(self) -> None:
+        """As `cancel`, for a client made with asynchronous=True."""
+        await self._ask_async("cancel")
 
     def follow(self, observer: Observer, cancel: bool = True) -> Fit:
         """As `result`, telling an observer what there is to tell, from the beginning.
 
         Ctrl-C, of the user or raised by the observer, cancels the fit, and a second one leaves it;
-        with cancel=False the first one does.
+        with cancel=False the first one does. Any other error of the observer leaves it as well.
         """
         from dem.engine.cluster import seceded
 
@@ -107,6 +119,10 @@ class Job:
                     getattr(observer, name, lambda *_: None)(*given)
             if not log and not only and state not in ENDED:
                 observer.on_blocks(*blocks)
+
+    async def _ask_async(self, handler: str, **message: Any) -> Any:
+        ask = getattr(self.client.scheduler, f"dem_{handler}")
+        return _answer_in(await ask(run=self.run, **message))
 
     def _ask(self, handler: str, **message: Any) -> Any:
         return _ask(self.client, handler, run=self.run, **message)
@@ -146,6 +162,23 @@ def submit(
         checkpoint=checkpoint,
         checkpoint_seconds=checkpoint_seconds,
     )
+
+
+async def submit_async(model: Any, data: Any, *, client: Any = None, **how: Any) -> Job:
+    """As `submit`, to be awaited: for a client that was made with asynchronous=True.
+
+    What it takes is done in a thread, through another connection to the same scheduler. Of the
+    job use `result_async`, `status_async` and `cancel_async`.
+    """
+    found = client or active_client()
+    if found is None:
+        raise ValueError(NO_CLIENT)
+
+    def done_here() -> str:
+        with synchronous(found) as own:
+            return submit(model, data, client=own, **how).run
+
+    return Job(await asyncio.to_thread(done_here), found)
 
 
 def begin(
@@ -194,7 +227,13 @@ def carry_out(
 
 
 def attach(run: str, client: Any = None) -> Job:
-    """The run of that name, whoever submitted it. Raises KeyError if there is none."""
+    """The run of that name, whoever submitted it. Raises KeyError if there is none.
+
+    With an asynchronous client nothing is asked yet: what is asked of the job tells.
+    """
+    found = client or active_client()
+    if found is not None and found.asynchronous:
+        return Job(run, found)
     job = Job(run, _client(client))
     host(job.client)
     job.status()
@@ -256,7 +295,11 @@ def host(client: Any) -> None:
 def _client(client: Any) -> Any:
     found = client or active_client()
     if found is None:
-        raise ValueError("There is no active distributed.Client: make one, or pass it as `client`.")
+        raise ValueError(NO_CLIENT)
+    if found.asynchronous:
+        raise TypeError(
+            "The client is asynchronous: `await dem.submit_async(...)`, or make one that is not."
+        )
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dem.cli.options import cluster, cluster_options, debug_option, quiet_option, weights_option
-from dem.cli.outcome import Interrupted
+from dem.cli.outcome import ENDING, Interrupted
 from dem.cli.recipe import estimator_of, recipe_options
 from dem.cli.tables import figures
 
@@ -79,7 +79,7 @@ def fit(
         around = [*read, checkpoint] if checkpoint else read
         check_model(out, overwrite or saved is not None, keep=around)
     rows, columns = (m := open_data(data, weights=weights)).n_rows, m.n_columns
-    watch = Watch(Silent() if quiet else Progress())
+    watch = Watch(Silent() if quiet else Progress(), ctx.meta.get(ENDING))
     estimator.set_params(verbose=watch)
     done = "no turn was complete, so nothing was written."
     try:

@@ -13,7 +13,7 @@ import click
 
 from dem.cli.signals import once
 
-DEBUG = "dem.cli.debug"
+DEBUG, ENDING = "dem.cli.debug", "dem.cli.ending"
 
 # What data, paths, schedulers and missing extras raise. Anything else is a fault of dem, and is
 # left to show where it came from.
@@ -42,6 +42,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with once() as ending, _warnings_in_a_line(ctx):
+            ctx.meta[ENDING] = ending
             try:
                 return super().invoke(ctx)
             except (KeyboardInterrupt, Exception) as error:

@@ -1,15 +1,20 @@
-"""An observer that remembers how a fit ended."""
+"""An observer that remembers how a fit ended, and ends one that missed its signal."""
 
 from __future__ import annotations
 
+from dem.cli.signals import Ending, Stopped
 from dem.report.progress import Observer, Step
 
 
 class Watch:
-    """Passes all on to another observer, and keeps the reason for which the last fit ended."""
+    """Passes all on to another observer, and keeps the reason for which the last fit ended.
 
-    def __init__(self, shown: Observer) -> None:
-        self._shown = shown
+    What a signal raises may be lost, where it strikes in the midst of code that drops exceptions
+    (a finaliser, a callback). So it is asked for after each turn as well.
+    """
+
+    def __init__(self, shown: Observer, ending: Ending | None = None) -> None:
+        self._shown, self._ending = shown, ending
         self._reason = ""
 
     @property
@@ -31,6 +36,8 @@ class Watch:
 
     def on_step(self, step: Step) -> None:
         self._shown.on_step(step)
+        if self._ending and self._ending.heard:
+            raise Stopped
 
     def on_end(self, reason: str) -> None:
         self._reason = reason

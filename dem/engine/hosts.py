@@ -34,6 +34,14 @@ def active_client() -> Any:
         return None
 
 
+def synchronous(client: Any) -> Any:
+    """Another client of the same cluster, to be used from a thread and closed."""
+    from distributed import Client
+
+    address = client.scheduler.address
+    return Client(address, security=client.security, set_as_default=False, name="dem")
+
+
 def choose(
     manifest: Manifest,
     on_blocks: Callable[[int, int], Any] | None = None,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from distributed import Client, Security
 from distributed.client import _wait as _wait_for
@@ -72,9 +73,9 @@ class Runs(SchedulerPlugin):
         keys = [future.key for r in (manifest.reader, manifest.weights) for future in futures_of(r)]
         if not await self._known(keys):
             raise ValueError("the persisted data are not, or no longer, on this cluster")
-        if run in self.runs:
+        if run in self.runs and self.runs[run].state not in ENDED:
             raise ValueError(f"there is a run {run!r} already: choose another name")
-        self._forget()
+        self._forget(run)
         self.runs[run] = Run(run, asked.climb.max_iter)
         # Data that live on workers stay there while the run lives, whoever sent them.
         self.scheduler.client_desires_keys(keys=keys, client=f"dem-{run}")
@@ -133,12 +134,13 @@ class Runs(SchedulerPlugin):
             raise KeyError(f"no run {run!r} on this scheduler; there are {sorted(self.runs)}")
         return self.runs[run]
 
-    def _forget(self) -> None:
-        """Old runs that have ended make room."""
-        ended = [name for name, run in self.runs.items() if run.state in ENDED]
-        for name in ended[: max(len(self.runs) - KEPT_RUNS + 1, 0)]:
-            del self.runs[name]
-            self.scheduler.remove_client(_kept_by(name))
+    def _forget(self, name: str) -> None:
+        """Old runs that have ended make room, and any of this name."""
+        ended = [known for known, run in self.runs.items() if run.state in ENDED]
+        old = ended[: max(len(self.runs) - KEPT_RUNS + 1, 0)]
+        for known in {*old, name} & self.runs.keys():
+            del self.runs[known]
+            self.scheduler.remove_client(_kept_by(known))
 
     def _work(self, run: Run, order: Order) -> None:
         """The thread of a run."""
@@ -187,7 +189,7 @@ class Runs(SchedulerPlugin):
         keeper: Any = order.keeper
         keeper = keeper and replace(keeper, take_over=True)
         asked = dumps(replace(order, state=state, keeper=keeper))
-        kept = Kept(f"dem-drive-{run.name}")
+        kept = Kept(f"dem-drive-{run.name}-{uuid4().hex[:8]}")
         future = client.submit(drive_here, asked, run.name, key=kept.key)
         client.sync(_wait_for, [future])
         asyncio.run_coroutine_threadsafe(self._keep(run, kept), self.loop).result()

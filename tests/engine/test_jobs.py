@@ -134,12 +134,15 @@ def test_waiting_in_vain(client: Client) -> None:
 
 def test_names(client: Client) -> None:
     with client.as_current():
-        job = dem.submit(MODEL, X, run="mine", **HOW)
+        slow = faults.Slow(3, dem.Gaussian(), seconds=0.05)
+        job = dem.submit(slow, X, run="mine", **HOW)
         with pytest.raises(ValueError, match="'mine' already"):
             dem.submit(MODEL, X, run="mine", **HOW)
         with pytest.raises(KeyError, match="no run 'yours'"):
             dem.attach("yours")
         job.result(30)
+        again = dem.submit(MODEL, X, run="mine", **HOW)  # the first one has ended
+        assert bits(again.result(30)) == bits(dem.fit(MODEL, X, **HOW))
     with pytest.raises(ValueError, match=r"no active distributed\.Client"):
         dem.submit(MODEL, X)
 
@@ -190,3 +193,28 @@ def test_nothing_is_left_on_the_scheduler(client: Client) -> None:
         time.sleep(0.1)
     assert client.run_on_scheduler(left) == (0, [])
     assert all(run["state"] in ENDED for run in dem.runs(client))
+
+
+def test_asynchronously(client: Client, tmp_path: Path) -> None:
+    data = kinds(tmp_path)["file"]
+
+    async def submitted() -> Any:
+        async with Client(client.scheduler.address, asynchronous=True) as own:
+            with pytest.raises(TypeError, match="submit_async"):
+                dem.submit(MODEL, data, client=own, **HOW)
+            with pytest.raises(TypeError, match="submit_async"):
+                dem.fit(MODEL, data, **HOW)
+            job = await dem.submit_async(MODEL, data, client=own, **HOW)
+            fitted = await job.result_async()
+            assert (await job.status_async())["state"] == "done"
+            slow = faults.Slow(3, dem.Gaussian(), seconds=0.02)
+            long = await dem.submit_async(slow, X, max_iter=10_000, tol=0.0, run="long")
+            while not (await long.status_async())["turns"]:
+                await asyncio.sleep(0.05)
+            await dem.attach("long").cancel_async()
+            assert (await long.result_async()).interrupted
+        return fitted
+
+    assert bits(asyncio.run(submitted())) == bits(dem.fit(MODEL, data, **HOW))
+    job = dem.submit(MODEL, data, client=client, **HOW)
+    assert bits(asyncio.run(job.result_async())) == bits(job.result(30))

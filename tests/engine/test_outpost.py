@@ -77,7 +77,11 @@ def test_its_worker_dies(limited: Client, tmp_path: Path) -> None:
         time.sleep(0.02)
     driver = f"dem-drive-{job.run}"
     (address,) = limited.run_on_scheduler(
-        lambda dask_scheduler: [dask_scheduler.tasks[driver].processing_on.address]
+        lambda dask_scheduler: [
+            task.processing_on.address
+            for key, task in dask_scheduler.tasks.items()
+            if str(key).startswith(driver)
+        ]
     )
     with pytest.raises(Exception, match=r"."):
         limited.run(lambda: __import__("os")._exit(1), workers=[address])
