@@ -118,7 +118,7 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
                 start = part.spans[index][0]
                 result = work(prepared, Block(index, start, rows, weights))
                 if not all(np.isfinite(values).all() for values in leaves(result)):
-                    raise not_finite(rows, index, start, part.columns)
+                    raise not_finite(rows, index, start, part.columns, part.reader)
                 insert(nodes, (0, leaf), result, part.n_leaves)
                 if on_block:
                     on_block()
@@ -128,9 +128,16 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
 
 
 def not_finite(
-    rows: np.ndarray, block: int, start: int, columns: tuple[str, ...] | None
+    rows: np.ndarray,
+    block: int,
+    start: int,
+    columns: tuple[str, ...] | None,
+    reader: Reader | None = None,
 ) -> DataError:
-    """The error for a block whose result is not finite: where the first bad value is."""
+    """The error for a block whose result is not finite: where the first bad value is.
+
+    reader : may name what is stored under one key, of which a block can hold many.
+    """
     bad = np.argwhere(~np.isfinite(rows))
     if not len(bad):
         return DataError(
@@ -140,8 +147,10 @@ def not_finite(
     row, column = bad[0]
     what = "NaN" if np.isnan(rows[row, column]) else "infinity"
     name = f" ({columns[column]!r})" if columns else ""
+    chunk_of = getattr(reader, "chunk_of", None)
+    stored = f"It is in {chunk_of(start + row, column)}. " if chunk_of else ""
     return DataError(
         f"Input X contains {what}: row {start + row}, column {column}{name}, in block {block}; "
         f"{len(np.unique(bad[:, 0]))} of the {len(rows)} rows of this block have such values. "
-        "Drop or impute them first."
+        f"{stored}Drop or impute them first."
     )

@@ -1,6 +1,7 @@
 """What a user can cause: one line on standard error, an exit code, and nothing half-written."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,12 @@ from click.testing import CliRunner
 
 import dem as library
 from dem.cli import main
+from dem.cli.signals import Ending, Stopped
+from dem.cli.watch import Watch
+from dem.climb import Record
 from dem.engine.hosts import active_client
 from dem.engine.readers import parquet
+from dem.report.progress import Silent
 
 
 def the_error(output: str) -> str:
@@ -221,3 +226,13 @@ def test_ctrl_c_before_the_first_turn(dem, data, monkeypatch, tmp_path) -> None:
     output = dem(f"fit {data['npy']} -k 2 --out model", code=130).output
     assert "Interrupted: no turn was complete, so nothing was written." in output
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_signal_that_was_lost_is_asked_for_after_each_turn() -> None:
+    """What it raised had struck where exceptions are dropped."""
+    ending = Ending()
+    watch = Watch(Silent(), ending)
+    watch.on_step(Record(1, 0.0, 0.0, 0.0))
+    ending.heard = signal.SIGTERM
+    with pytest.raises(Stopped):
+        watch.on_step(Record(2, 0.0, 0.0, 0.0))

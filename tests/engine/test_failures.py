@@ -81,6 +81,8 @@ def test_not_finite_values_are_named_with_their_place(
     message = str(caught.value)
     assert f"infinity: row {row}, column {column}" in message
     assert f"in block {block}; 2 of the {BLOCK} rows" in message
+    if kind == "Zarr":
+        assert f"It is in chunk ({block}, 0) (rows {block * BLOCK} to " in message
     assert ("'right'" in message) == (kind in ("Parquet", "Dask dataframe", "pandas"))
 
 

@@ -95,6 +95,11 @@ class ZarrRows:
         metadata = json.dumps(self.array.metadata.to_dict(), sort_keys=True, default=repr)
         return f"{address(self.array)} {metadata}"
 
+    def chunk_of(self, row: int, column: int) -> str:
+        """What is stored under one key with this value in it, in words."""
+        rows, columns = grid(self.array)
+        return self._name((int(row // rows), int(column // columns)))
+
     def _chunks(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
         """Indices of the stored objects (shards, else chunks) that hold some of these rows."""
         rows, *rest = grid(self.array)
