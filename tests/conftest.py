@@ -1,6 +1,11 @@
-"""How hypothesis runs: without deadlines, and on CI with the same examples every time."""
+"""How hypothesis runs: without deadlines, and on CI with the same examples every time.
+
+And Ctrl-C, which tests send to processes of their own: they would not hear it if this one, as a
+background job of a shell, had been told to ignore it.
+"""
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -8,3 +13,5 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)

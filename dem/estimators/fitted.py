@@ -58,6 +58,15 @@ class Fitted(BaseEstimator):
         self._conclude(resume(checkpoint, manifest, max_iter=limit, observer=watch), manifest, data)
         return self
 
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
+        manifest = inputs.open_input(self, X, sample_weight, reset=True)
+        climb = self._climb(manifest)
+        keeper = checkpoints.keeper(self.checkpoint, climb, manifest, CHECKPOINT_SECONDS)
+        watch = inputs.observer_of(self.verbose)
+        self._conclude(carry_out(climb, manifest, watch, keeper=keeper), manifest, X)
+        return self
+
     def submit(
         self, X: Any, sample_weight: Any = None, *, client: Any = None, run: str | None = None
     ) -> Job:
@@ -69,14 +78,6 @@ class Fitted(BaseEstimator):
         return begin(
             self._climb(manifest), manifest, client=client, run=run, checkpoint=self.checkpoint
         )
-
-    def _fit(self, X: Any, sample_weight: Any) -> Self:
-        manifest = inputs.open_input(self, X, sample_weight, reset=True)
-        climb = self._climb(manifest)
-        keeper = checkpoints.keeper(self.checkpoint, climb, manifest, CHECKPOINT_SECONDS)
-        watch = inputs.observer_of(self.verbose)
-        self._conclude(carry_out(climb, manifest, watch, keeper=keeper), manifest, X)
-        return self
 
     def _climb(self, manifest: Manifest) -> Climb:
         """The fit to these data that the arguments describe; TypeError or ValueError if none."""

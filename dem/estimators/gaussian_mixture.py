@@ -113,10 +113,6 @@ class GaussianMixture(DensityMixin, Fitted):
         self.posterior = posterior
         self.checkpoint = checkpoint
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
-        return self._fit(X, sample_weight)
-
     @classmethod
     def from_fit(cls, fit: Fit) -> Self:
         """The estimator of a fit by `dem.fit`, `dem.resume` or a job, in the user's units.

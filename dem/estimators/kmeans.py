@@ -96,10 +96,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
         self.algorithm = algorithm
         self.checkpoint = checkpoint
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
-        return self._fit(X, sample_weight)
-
     def predict(self, X: Any) -> Any:
         """The nearest centre of each row, (n_samples,); lazy on lazy X."""
         check_is_fitted(self)
@@ -167,7 +163,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
                 f"init is an array of centres: they are used once and not n_init={self.n_init} "
                 "times.",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             return 1
         return int(self.n_init)
