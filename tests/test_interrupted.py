@@ -59,7 +59,7 @@ def test_during_the_first_start(turn: int, exception: type[BaseException]) -> No
 
 
 def test_before_the_first_turn_of_the_second_start(exception: type[BaseException]) -> None:
-    fitted = ended(lambda r: isinstance(r, Begin) and r.attempt == 1, exception)
+    fitted = ended(lambda r: isinstance(r, Begin) and r.state.attempt == 1, exception)
     assert fitted.interrupted
     assert len(fitted.history) == 3
 
@@ -67,7 +67,7 @@ def test_before_the_first_turn_of_the_second_start(exception: type[BaseException
 def test_during_the_second_start_the_better_one_is_kept(exception: type[BaseException]) -> None:
     whole = ended(lambda request: False, exception)
     assert not whole.interrupted
-    first = ended(lambda r: isinstance(r, Begin) and r.attempt == 1, exception)
+    first = ended(lambda r: isinstance(r, Begin) and r.state.attempt == 1, exception)
     fitted = ended(in_turn(1, 1), exception)
     assert fitted.interrupted
     assert fitted.lower_bound >= first.lower_bound

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -227,7 +228,8 @@ class Runs(SchedulerPlugin):
             run.changed.set()
             run.changed = asyncio.Event()
 
-        self.loop.call_soon_threadsafe(tell)
+        with suppress(RuntimeError):  # the loop is closed: the scheduler is no more
+            self.loop.call_soon_threadsafe(tell)
 
 
 def _kept_by(run: str) -> str:

@@ -88,7 +88,7 @@ def test_every_option_reaches_the_estimator(dem, data, rows, tmp_path) -> None:
 def test_the_words_of_fit_are_those_of_the_library() -> None:
     from dem.estimators import inputs
 
-    words = importlib.import_module("dem.cli.fit")
+    words = importlib.import_module("dem.cli.recipe")
     assert set(words.STARTS) == set(inputs.STARTS)
     assert set(words.POSTERIORS) == set(inputs.POSTERIORS)
     assert set(words.COVARIANCES) == set(inputs.COVARIANCES)
