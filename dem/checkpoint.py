@@ -12,7 +12,7 @@ import platform
 import re
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from dem.store.values import describe, rebuild
 
 _NAME = re.compile(r"at-\d{3}-\d{6}")
 _KEPT = 2
+SECONDS = 60.0  # between checkpoints
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Keeper:
     uri: URI
     climb: Climb
     manifest: Manifest
-    seconds: float = 60.0
+    seconds: float = SECONDS
     take_over: bool = False
     _last: float = field(default=-np.inf, init=False)
     _pending: State | None = field(default=None, init=False)
@@ -111,7 +112,9 @@ class Keeper:
                 self._claim.release()
 
 
-def keeper(uri: URI | None, climb: Climb, manifest: Manifest, seconds: float) -> Keeper | None:
+def keeper(
+    uri: URI | None, climb: Climb, manifest: Manifest, seconds: float = SECONDS
+) -> Keeper | None:
     """A keeper at a new place, None where none is asked for.
 
     FileExistsError if one is there, FileNotFoundError if there is no directory to make it in.
@@ -125,12 +128,17 @@ def keeper(uri: URI | None, climb: Climb, manifest: Manifest, seconds: float) ->
 
 @dataclass(frozen=True, eq=False)
 class Saved:
-    """What a checkpoint says: the climb, where it stood, and what the data were."""
+    """What a checkpoint says: the climb, where it stood, what the data were; and where it is."""
 
+    uri: URI
     climb: Climb
     state: State
     data: dict[str, Any]
     place: str | None
+
+    def longer(self, max_iter: int) -> Saved:
+        """The same with another limit to its turns, all counted."""
+        return replace(self, climb=replace(self.climb, max_iter=max_iter))
 
     def check(self, manifest: Manifest) -> None:
         """Raise DataError naming the difference unless these are the data of the checkpoint."""
@@ -163,7 +171,7 @@ def load(uri: URI) -> Saved:
     faults = []
     for name in reversed(names):
         try:
-            saved = _read(_join(uri, name))
+            saved = _read(uri, name)
         except DataError as error:
             faults.append(f"{name}: {error}")
             continue
@@ -200,12 +208,13 @@ def abandon(uri: URI) -> None:
         disown(Place.of(uri))
 
 
-def _read(uri: str) -> Saved:
+def _read(place: URI, name: str) -> Saved:
+    uri = _join(place, name)
     arrays, record = read(uri)
     if not {"climb", "state", "data", "place", "machine"} <= record.keys():
         raise DataError(f"{uri} is not a checkpoint")
     climb, state = (rebuild(record[name], arrays) for name in ("climb", "state"))
-    data, place, machine = record["data"], record["place"], record["machine"]
+    data, given, machine = record["data"], record["place"], record["machine"]
     if not isinstance(climb, Climb) or not isinstance(state, State) or not isinstance(data, dict):
         raise DataError(f"{uri} is not a checkpoint")
     check = getattr(climb.model, "check", lambda params: None)
@@ -219,7 +228,7 @@ def _read(uri: str) -> Saved:
             "its last bits may differ from those of an unbroken one.",
             stacklevel=3,
         )
-    return Saved(climb, state, data, place if isinstance(place, str) else None)
+    return Saved(place, climb, state, data, given if isinstance(given, str) else None)
 
 
 def _facts(manifest: Manifest) -> dict[str, JSON]:

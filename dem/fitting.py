@@ -6,12 +6,11 @@ Estimators and the command line call `fit`; so may you, with any `Model`.
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any
 
 from dem import checkpoint as checkpoints
 from dem import jobs
-from dem.checkpoint import Keeper
+from dem.checkpoint import SECONDS, Keeper, Saved
 from dem.climb import Climb, Fit, Record, State
 from dem.contract import Model, Posterior, Schedule
 from dem.engine.drive import drive
@@ -25,7 +24,7 @@ from dem.schedules import FullBatch
 from dem.starts import FromModel, Start
 from dem.store.place import URI
 
-__all__ = ["Fit", "Record", "carry_out", "fit", "resume", "total"]
+__all__ = ["Fit", "Record", "carry_out", "fit", "go_on", "resume", "total"]
 
 
 def total(work: Pass, data: Any) -> Any:
@@ -50,7 +49,7 @@ def fit(
     threads: int | None = None,
     observer: Observer = Silent(),
     checkpoint: URI | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = SECONDS,
 ) -> Fit:
     """Fit a model by EM: to data in memory, on disk or on a cluster.
 
@@ -91,7 +90,7 @@ def resume(
     max_iter: int | None = None,
     threads: int | None = None,
     observer: Observer = Silent(),
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = SECONDS,
 ) -> Fit:
     """Go on with a fit from its last checkpoint, to the same bits as if it had not been cut off.
 
@@ -108,10 +107,22 @@ def resume(
         raise ValueError("The data of this fit were not given by a path: pass them as `data`.")
     place = data if data is not None else saved.place
     manifest = place if isinstance(place, Manifest) else open_data(place, weights=weights)
+    if max_iter is not None:
+        saved = saved.longer(max_iter)
+    return go_on(saved, manifest, observer, threads, checkpoint_seconds)
+
+
+def go_on(
+    saved: Saved,
+    manifest: Manifest,
+    observer: Observer = Silent(),
+    threads: int | None = None,
+    checkpoint_seconds: float = SECONDS,
+) -> Fit:
+    """What the fit of a checkpoint comes to, which is kept there further; the rest of `resume`."""
     saved.check(manifest)
-    climb = saved.climb if max_iter is None else replace(saved.climb, max_iter=max_iter)
-    keeper = Keeper(checkpoint, climb, manifest, checkpoint_seconds, take_over=True)
-    return carry_out(climb, manifest, observer, saved.state, keeper, threads)
+    keeper = Keeper(saved.uri, saved.climb, manifest, checkpoint_seconds, take_over=True)
+    return carry_out(saved.climb, manifest, observer, saved.state, keeper, threads)
 
 
 def carry_out(
@@ -128,8 +139,6 @@ def carry_out(
     process.
     """
     client = active_client()
-    if client is not None and client.asynchronous:
-        raise TypeError("The active client is asynchronous: `await dem.submit_async(...)` instead.")
     if client is not None:
         try:
             return jobs.carry_out(client, climb, manifest, observer, state, keeper)

@@ -6,16 +6,18 @@ import asyncio
 import time
 import warnings
 from asyncio import CancelledError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
 from uuid import uuid4
 
 from dem import checkpoint as checkpoints
-from dem.checkpoint import Keeper
+from dem.checkpoint import SECONDS, Keeper
 from dem.climb import Climb, Fit, Record, State
 from dem.engine.hosts import active_client, synchronous
 from dem.engine.manifest import Manifest, open_data
-from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted
+from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted, repeat
 from dem.report.progress import Observer
 from dem.store.place import URI
 
@@ -24,7 +26,6 @@ PATIENCE_SECONDS = 10.0  # how long the scheduler keeps a question before it say
 TIMES_SENT = 4
 ERRORS = {error.__name__: error for error in (KeyError, Unhosted, ValueError)}
 NO_CLIENT = "There is no active distributed.Client: make one, or pass it as `client`."
-TOLD = ("on_phase", "on_start", "on_step", "on_end")
 
 
 @dataclass(frozen=True)
@@ -114,15 +115,15 @@ class Job:
             for name, told in log:
                 if name == "on_warning":
                     warnings.warn(told[0], stacklevel=5)
-                elif name in TOLD and (not only or name == only):
-                    given = (Record(*told),) if name == "on_step" else told
-                    getattr(observer, name, lambda *_: None)(*given)
+                elif not only or name == only:
+                    repeat(observer, name, told)
             if not log and not only and state not in ENDED:
                 observer.on_blocks(*blocks)
 
     async def _ask_async(self, handler: str, **message: Any) -> Any:
-        ask = getattr(self.client.scheduler, f"dem_{handler}")
-        return _answer_in(await ask(run=self.run, **message))
+        with _reached():
+            reply = await getattr(self.client.scheduler, f"dem_{handler}")(run=self.run, **message)
+        return _answer_in(reply)
 
     def _ask(self, handler: str, **message: Any) -> Any:
         return _ask(self.client, handler, run=self.run, **message)
@@ -136,7 +137,7 @@ def submit(
     client: Any = None,
     run: str | None = None,
     checkpoint: URI | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = SECONDS,
     **how: Any,
 ) -> Job:
     """Begin a fit on the scheduler and return at once.
@@ -188,7 +189,7 @@ def begin(
     client: Any = None,
     run: str | None = None,
     checkpoint: URI | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = SECONDS,
 ) -> Job:
     """Begin a climb on the scheduler and return at once; the rest of `submit`."""
     found = _client(client)
@@ -210,7 +211,7 @@ def carry_out(
     as often as there was a turn in between.
     Raises what `order` and the fit raise, KeyboardInterrupt if it was ended before its first turn.
     """
-    sent_in_vain = 0
+    client, sent_in_vain = _client(client), 0
     while True:
         job = order(client, climb, manifest, state=state, keeper=keeper)
         try:
@@ -305,14 +306,21 @@ def _client(client: Any) -> Any:
 
 def _ask(client: Any, handler: str, **message: Any) -> Any:
     """What the plugin on the scheduler answers, or the error it answers with."""
-    try:
+    with _reached():
         reply = client.sync(getattr(client.scheduler, f"dem_{handler}"), **message)
+    return _answer_in(reply)
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Says what becomes of a fit whose scheduler does not answer."""
+    try:
+        yield
     except OSError as error:
         raise ConnectionError(
             f"The scheduler is gone, or cannot be reached ({error}). If it is there, the fit goes "
             "on, and dem.attach finds it; if not, dem.resume takes it up from its checkpoint."
         ) from error
-    return _answer_in(reply)
 
 
 def _answer_in(reply: dict[str, Any]) -> Any:

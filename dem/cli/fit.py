@@ -31,7 +31,6 @@ def fit(
     /,
     data: str,
     model: str,
-    k: int,
     out: str | None,
     overwrite: bool,
     weights: str | None,
@@ -52,9 +51,9 @@ def fit(
     checkpoint = options["checkpoint"]
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
-    estimator = estimator_of(model, k, options)
+    estimator = estimator_of(model, options)
     from dem import checkpoint as checkpoints
-    from dem.cli.resume import refuse_another, resumed
+    from dem.cli.resume import refuse_another
     from dem.cli.target import check_apart, check_model
     from dem.cli.watch import Watch
     from dem.engine.manifest import open_data
@@ -71,8 +70,7 @@ def fit(
         if resume and checkpoints.exists(checkpoint):
             with warnings.catch_warnings(action="ignore"):  # it is loaded once more, and warns then
                 saved = checkpoints.load(checkpoint)
-            given = {**options, "model": model, "k": k}
-            refuse_another(saved.climb, {name: given[name] for name in _typed(ctx) & given.keys()})
+            refuse_another(saved, model, estimator, _typed(ctx) & options.keys())
     if out is None:
         click.echo("Note: the model will not be kept; --out MODEL says where to.", err=True)
     else:
@@ -86,7 +84,9 @@ def fit(
         with cluster(scheduler, workers, threads, quiet):
             began = time.perf_counter()
             if saved is not None:
-                estimator = resumed(saved, checkpoint, data, weights, options["max_iter"], watch)
+                estimator = type(estimator).resume(
+                    checkpoint, data, weights, max_iter=options["max_iter"], verbose=watch
+                )
             else:
                 if resume:
                     checkpoints.abandon(checkpoint)

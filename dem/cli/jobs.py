@@ -30,7 +30,6 @@ scheduler_option = click.option(
 def submit(
     data: str,
     model: str,
-    k: int,
     weights: str | None,
     run: str | None,
     scheduler: str,
@@ -41,7 +40,7 @@ def submit(
     The name of the run is printed. The scheduler and its workers must see the same paths. Options
     are those of `dem fit`; `dem attach` waits for the model and keeps it.
     """
-    estimator = estimator_of(model, k, options)
+    estimator = estimator_of(model, options)
     if model == "k-means":
         raise click.UsageError("k-means needs the data in the end: use `dem fit --scheduler`.")
     from dem.engine.session import session

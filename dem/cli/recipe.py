@@ -12,11 +12,16 @@ COVARIANCES = ("full", "tied", "diag", "spherical")
 STARTS = ("k-means||", "k-means++", "kmeans", "random", "random_from_data")
 POSTERIORS = ("exact", "hard")
 
-# The estimators' names of the options that not every model has.
-MIXTURE_ONLY = {
-    "covariance": "covariance_type",
-    "reg_covar": "reg_covar",
-    "posterior": "posterior",
+MIXTURE_ONLY = ("covariance", "reg_covar", "posterior")
+# What the estimators call the options, where they call them otherwise.
+NAMES = {
+    "gaussian-mixture": {
+        "k": "n_components",
+        "covariance": "covariance_type",
+        "init": "init_params",
+        "seed": "random_state",
+    },
+    "k-means": {"k": "n_clusters", "seed": "random_state"},
 }
 
 OPTIONS = (
@@ -62,19 +67,17 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def estimator_of(model: str, k: int, options: dict[str, Any]) -> Any:
+def estimator_of(model: str, options: dict[str, Any]) -> Any:
     """The estimator of these options, those that are None left to its own defaults."""
     given = {name: value for name, value in options.items() if value is not None}
-    seed = given.pop("seed")
+    arguments = {NAMES[model].get(name, name): value for name, value in given.items()}
     if model == "k-means":
         for name in MIXTURE_ONLY:
             if name in given:
                 raise click.UsageError(f"k-means has no --{name.replace('_', '-')}.")
         from dem.estimators import KMeans
 
-        return KMeans(k, random_state=seed, **given)
-    names = {**MIXTURE_ONLY, "init": "init_params"}
+        return KMeans(**arguments)
     from dem.estimators import GaussianMixture
 
-    arguments = {names.get(name, name): value for name, value in given.items()}
-    return GaussianMixture(k, random_state=seed, **arguments)
+    return GaussianMixture(**arguments)

@@ -59,7 +59,7 @@ class Cluster:
         self._name = f"dem-{uuid4().hex[:12]}"
         self._turns = count()
         self._totals: list[Future] = []  # of the last pass
-        self.costs = plan.Costs({})
+        self.costs = plan.Costs()
         self._span = ExitStack()
         self._scattered: list[Future] = []
         self._placed = manifest  # as the workers are to read it
@@ -75,10 +75,6 @@ class Cluster:
         self._span.close()
         self._release(self._totals)
         self._forget()
-
-    @property
-    def threads(self) -> int:
-        return max(sum(self._workers().values()), 1)
 
     def memory(self) -> Iterator[tuple[str, int, int]]:
         """(where, threads, bytes available to them) for each process that does the work."""

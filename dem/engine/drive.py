@@ -31,7 +31,6 @@ class Keeper(Protocol):
     """Who keeps checkpoints; see `dem.checkpoint`."""
 
     def offer(self, state: State) -> None: ...
-    def latest(self) -> State | None: ...
     def close(self) -> None: ...
 
 
@@ -107,13 +106,13 @@ def drive(
         begun = False
         return fitted
     except TooHeavy:
-        otherwise = ""  # it is not over
+        begun = False  # it is not over
         raise
     finally:
         if keeper:
             with _told(observer):
                 keeper.close()
-        if begun and otherwise:
+        if begun:
             observer.on_end(otherwise)
 
 

@@ -13,7 +13,7 @@ from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
 from dem.engine import reduce, task
-from dem.engine.manifest import Reader
+from dem.engine.manifest import Manifest, Reader
 from dem.engine.meter import counter
 from dem.passes import Pass
 
@@ -100,6 +100,11 @@ def build(
 def futures_of(reader: Reader | None) -> tuple[Any, ...]:
     """The Futures that a reader rests on."""
     return getattr(reader, "futures", ())
+
+
+def futures_behind(manifest: Manifest) -> list[Any]:
+    """The Futures that data and weights rest on."""
+    return [*futures_of(manifest.reader), *futures_of(manifest.weights)]
 
 
 def _keys(reader: Reader | None) -> tuple[Any, ...] | None:

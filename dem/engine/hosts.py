@@ -19,7 +19,7 @@ ROW_BYTES = 64
 # frame, and what is derived from it; measured, 5 to 6.5. On a worker: its parts and their sums.
 SAMPLES_HELD = 6
 SAMPLES_ADDED = 3
-Engine = Any  # Local or Cluster: a context manager with `sweep` and `threads`
+Engine = Any  # Local or Cluster: a context manager with `sweep` and `memory`
 
 
 def active_client() -> Any:

@@ -18,7 +18,7 @@ from distributed.protocol.pickle import loads
 from dem.climb import Fit
 from dem.engine.cluster import Cluster, seceded
 from dem.engine.drive import drive
-from dem.engine.run import Kept, Order
+from dem.engine.run import Kept, Order, entry
 
 
 def drive_here(order: bytes, run: str) -> Fit | None:
@@ -65,7 +65,7 @@ class _Teller:
         self._tell("on_blocks", done, total)
 
     def on_step(self, step: Any) -> None:
-        self._tell("on_step", step.turn, step.bound_e, step.bound, step.seconds)
+        self._tell("on_step", *entry(step))
 
     def on_warning(self, text: str) -> None:
         self._tell("on_warning", text)

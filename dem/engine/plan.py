@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # What a task costs a scheduler, one after the other for the whole cluster (measured: 0.55–0.65 ms).
 TASK_SECONDS = 0.6e-3
@@ -36,7 +36,7 @@ def ranges(threads: int, processes: int, busy: float | None) -> int:
 class Costs:
     """Seconds of work per block of each kind of pass, as last measured."""
 
-    per_block: dict[type, float]
+    per_block: dict[type, float] = field(default_factory=dict)
 
     def expected(self, kind: type, n_blocks: int) -> float | None:
         """Seconds of work in a pass of this kind over so many blocks; None if not known."""

@@ -7,13 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from dem.climb import Climb, State
+from dem.climb import Climb, Record, State
 from dem.engine.drive import Keeper
 from dem.engine.manifest import Manifest
 
 ENDED = ("done", "cancelled", "failed")
+TOLD = ("on_phase", "on_start", "on_blocks", "on_step", "on_warning", "on_end")
+
+
+class Lasting(Keeper, Protocol):
+    """Who keeps checkpoints where they outlive a process."""
+
+    def latest(self) -> State | None: ...
 
 
 class Unhosted(Exception):
@@ -54,7 +61,7 @@ class Order:
     climb: Climb
     manifest: Manifest
     state: State | None = None
-    keeper: Keeper | None = None
+    keeper: Lasting | None = None
     sent: bool = False
 
 
@@ -120,7 +127,7 @@ class Reporter:
 
     def on_start(self, description: str, total_steps: int | None) -> None:
         self.run.attempt += 1
-        self.run.turns, self.before = [_entry(record) for record in self.before], ()
+        self.run.turns, self.before = [entry(record) for record in self.before], ()
         self._log("on_start", description, total_steps)
 
     def on_blocks(self, done: int, total: int) -> None:
@@ -131,9 +138,8 @@ class Reporter:
             self.tell(self.run, "running")
 
     def on_step(self, step: Any) -> None:
-        entry = _entry(step)
-        self.run.turns.append(entry)
-        self._log("on_step", *entry)
+        self.run.turns.append(entry(step))
+        self._log("on_step", *entry(step))
         self.on_blocks(0, 0)
 
     def on_warning(self, text: str) -> None:
@@ -147,7 +153,15 @@ class Reporter:
         self.tell(self.run, "running")
 
 
-def _entry(record: Any) -> tuple[int, float, float, float]:
+def repeat(observer: Any, name: str, told: Sequence[Any]) -> None:
+    """Tell an observer what another was told, by the name of the method; it may not have it."""
+    if name not in TOLD:
+        raise ValueError(f"observers are not told {name!r}")
+    given = (Record(*told),) if name == "on_step" else told
+    getattr(observer, name, lambda *_: None)(*given)
+
+
+def entry(record: Any) -> tuple[int, float, float, float]:
     return record.turn, record.bound_e, record.bound, record.seconds
 
 
@@ -162,9 +176,6 @@ class Standing:
         self.state = state
         if self.keeper:
             self.keeper.offer(state)
-
-    def latest(self) -> State | None:
-        return self.state
 
     def close(self) -> None:
         if self.keeper:

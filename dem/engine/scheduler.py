@@ -22,14 +22,14 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.pickle import dumps, loads
 from tornado.ioloop import PeriodicCallback
 
-from dem.climb import Fit, Record, State
+from dem.climb import Fit, State
 from dem.engine import meter
 from dem.engine.cluster import Cluster
 from dem.engine.drive import Keeper, Limits, TooHeavy, drive
-from dem.engine.graph import futures_of
+from dem.engine.graph import futures_behind
 from dem.engine.outpost import drive_here
 from dem.engine.relief import relieve
-from dem.engine.run import ENDED, Kept, Lost, Order, Reporter, Run, Standing, Unhosted
+from dem.engine.run import ENDED, Kept, Lost, Order, Reporter, Run, Standing, Unhosted, repeat
 
 __all__ = ["Runs", "dumps", "loads"]
 
@@ -70,8 +70,7 @@ class Runs(SchedulerPlugin):
             asked: Order = loads(order)
         except Exception as error:  # whatever unpickling raises, such as for a module unknown here
             raise Unhosted(f"The scheduler cannot host this fit: {error!r}") from error
-        manifest = asked.manifest
-        keys = [future.key for r in (manifest.reader, manifest.weights) for future in futures_of(r)]
+        keys = [future.key for future in futures_behind(asked.manifest)]
         if not await self._known(keys):
             raise ValueError("the persisted data are not, or no longer, on this cluster")
         if run in self.runs and self.runs[run].state not in ENDED:
@@ -110,7 +109,7 @@ class Runs(SchedulerPlugin):
         found = self._find(run)
         assert found.reporter
         try:
-            getattr(found.reporter, name)(*((Record(*told),) if name == "on_step" else told))
+            repeat(found.reporter, name, told)
         except KeyboardInterrupt:
             return "cancelled"
         return "noted"
@@ -153,7 +152,7 @@ class Runs(SchedulerPlugin):
         except KeyboardInterrupt:  # cancelled before its first turn
             outcome, state = asyncio.CancelledError(f"{run.name} was cancelled"), "cancelled"
         except CancelledError as error:
-            rests = any(map(futures_of, (order.manifest.reader, order.manifest.weights)))
+            rests = futures_behind(order.manifest)
             outcome, state = Lost(standing.state, order.sent) if rests else error, "failed"
         except BaseException as error:  # whatever it is, it belongs to whoever asks for the result
             outcome, state = error, "failed"
@@ -254,7 +253,8 @@ def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 async def _wait(event: asyncio.Event, timeout: float) -> None:
     """For the event, or until time is up."""
-    await asyncio.wait([asyncio.ensure_future(event.wait())], timeout=timeout)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout)
 
 
 def _as_client(security: Any) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator, clone
@@ -16,11 +14,9 @@ from dem.climb import Climb
 from dem.engine.lazy import rowwise
 from dem.engine.manifest import Manifest
 from dem.estimators import inputs, stored
-from dem.fitting import Fit, carry_out, resume
+from dem.fitting import Fit, carry_out, go_on
 from dem.jobs import Job, begin
 from dem.store.fits import fit_of
-
-CHECKPOINT_SECONDS = 60.0
 
 
 class Fitted(BaseEstimator):
@@ -45,24 +41,23 @@ class Fitted(BaseEstimator):
         X and sample_weight are those of the fit; an X that was a path is found again by it. The
         arguments are those of the fit as well, but for a new limit to the turns, all counted.
         """
-        with warnings.catch_warnings(action="ignore"):  # it is loaded once more, and warns then
-            saved = checkpoints.load(checkpoint)
+        saved = checkpoints.load(checkpoint)
         if max_iter is not None:
-            saved = replace(saved, climb=replace(saved.climb, max_iter=max_iter))
+            saved = saved.longer(max_iter)
         data = saved.place if X is None else X
         if data is None:
             raise ValueError("The data of this fit were not given by a path: pass them as X.")
-        self = cls(**cls._arguments_of(saved), checkpoint=checkpoint, verbose=verbose)
+        self = cls(**cls.arguments_of(saved), checkpoint=checkpoint, verbose=verbose)
         manifest = inputs.open_input(self, data, sample_weight, reset=True)
-        watch, limit = inputs.observer_of(verbose), saved.climb.max_iter
-        self._conclude(resume(checkpoint, manifest, max_iter=limit, observer=watch), manifest, data)
+        self._conclude(go_on(saved, manifest, inputs.observer_of(verbose)), manifest, data)
         return self
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
+        model = self._model()
         manifest = inputs.open_input(self, X, sample_weight, reset=True)
-        climb = self._climb(manifest)
-        keeper = checkpoints.keeper(self.checkpoint, climb, manifest, CHECKPOINT_SECONDS)
+        climb = self._climb(model, manifest)
+        keeper = checkpoints.keeper(self.checkpoint, climb, manifest)
         watch = inputs.observer_of(self.verbose)
         self._conclude(carry_out(climb, manifest, watch, keeper=keeper), manifest, X)
         return self
@@ -74,13 +69,17 @@ class Fitted(BaseEstimator):
 
         The estimator itself stays as it is: the job's result is a `Fit`.
         """
+        model = self._model()
         manifest = inputs.open_input(clone(self), X, sample_weight, reset=True)
-        return begin(
-            self._climb(manifest), manifest, client=client, run=run, checkpoint=self.checkpoint
-        )
+        climb = self._climb(model, manifest)
+        return begin(climb, manifest, client=client, run=run, checkpoint=self.checkpoint)
 
-    def _climb(self, manifest: Manifest) -> Climb:
-        """The fit to these data that the arguments describe; TypeError or ValueError if none."""
+    def _model(self) -> Any:
+        """The model that the arguments describe; TypeError or ValueError if they cannot be."""
+        raise NotImplementedError
+
+    def _climb(self, model: Any, manifest: Manifest) -> Climb:
+        """The fit of it to these data; TypeError or ValueError as the model."""
         raise NotImplementedError
 
     def to_store(self) -> stored.Parts:
@@ -103,7 +102,7 @@ class Fitted(BaseEstimator):
         raise NotImplementedError
 
     @classmethod
-    def _arguments_of(cls, saved: Saved) -> dict[str, Any]:
+    def arguments_of(cls, saved: Saved) -> dict[str, Any]:
         """The arguments that describe the fit of a checkpoint; ValueError if they cannot."""
         raise NotImplementedError
 

@@ -206,10 +206,9 @@ class GaussianMixture(DensityMixin, Fitted):
         return Mixture(self.n_components, Gaussian(form, float(self.reg_covar)))
 
     _arguments_of_model = staticmethod(given.arguments_of_model)
-    _arguments_of = staticmethod(given.arguments_of)
+    arguments_of = staticmethod(given.arguments_of)
 
-    def _climb(self, manifest: Manifest) -> Climb:
-        model = self._model()
+    def _climb(self, model: Mixture, manifest: Manifest) -> Climb:
         inputs.check_rows(manifest, "n_components", self.n_components)
         again = self.warm_start and hasattr(self, "_fitted")
         return Climb(

@@ -138,8 +138,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
         self.inertia_ = float(attributes["inertia"])
         return self
 
-    def _check(self) -> None:
-        """Raise TypeError or ValueError for arguments that cannot be."""
+    def _model(self) -> Frozen:
+        """The model that the arguments describe, after checking them."""
         check_number("n_clusters", self.n_clusters, int, 1)
         check_number("tol", self.tol, float, 0)
         check_number("max_iter", self.max_iter, int, 1)
@@ -147,6 +147,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
             check_number("n_init", self.n_init, int, 1)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {ALGORITHMS}, got {self.algorithm!r}.")
+        return Frozen(Mixture(self.n_clusters, Gaussian(Spherical())), KEPT)
 
     def _start(self, n_columns: int) -> Start:
         if self.init is None or isinstance(self.init, str) or callable(self.init):
@@ -175,7 +176,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
         return {"n_clusters": model.k}
 
     @classmethod
-    def _arguments_of(cls, saved: Saved) -> dict[str, Any]:
+    def arguments_of(cls, saved: Saved) -> dict[str, Any]:
         climb, start = saved.climb, saved.climb.start
         arguments = cls._arguments_of_model(climb.model)
         if not isinstance(start, Seeded):
@@ -192,12 +193,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
             "random_state": climb.seed,
         }
 
-    def _climb(self, manifest: Manifest) -> Climb:
-        self._check()
+    def _climb(self, model: Frozen, manifest: Manifest) -> Climb:
         inputs.check_rows(manifest, "n_clusters", self.n_clusters)
         start = self._start(manifest.n_columns)
         return Climb(
-            Frozen(Mixture(self.n_clusters, Gaussian(Spherical())), KEPT),
+            model,
             start=Seeded(start),
             posterior=Hard(),
             max_iter=self.max_iter,
