@@ -111,3 +111,19 @@ class Watching:
     def on_blocks(self, done: int, total: int) -> None: ...
     def on_step(self, step: Any) -> None: ...
     def on_end(self, reason: str) -> None: ...
+
+
+class Cut(Exception):
+    """What `CutAfter` raises."""
+
+
+class CutAfter(Watching):
+    """An observer that ends a fit after so many turns."""
+
+    def __init__(self, turns: int) -> None:
+        self.left = turns
+
+    def on_step(self, step: Any) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Cut

@@ -20,18 +20,11 @@ from typing import Any, Self
 
 from distributed import Client
 
-import dem
+from processes import environment
 
 # A process that is not killed by its test must not outlive the tests by much either.
 DEATH_SECONDS = "30"
 LITTLE_MEMORY = 600 * 2**20
-
-
-def environment(**config: str) -> dict[str, str]:
-    """That of this process, and so that another one can import dem and the helpers of the tests."""
-    paths = [str(Path(dem.__file__).parents[1]), str(Path(__file__).parent)]
-    paths += filter(None, [os.environ.get("PYTHONPATH")])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **config}
 
 
 def eventually(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:

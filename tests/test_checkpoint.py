@@ -16,36 +16,21 @@ import numpy as np
 import pytest
 
 import dem
+import trials
 from dem import checkpoint as checkpoints
 from dem.checkpoint import Keeper
 from dem.climb import Climb, State, Sweep, Turn
 from dem.engine.hosts import choose
 from dem.errors import DataError
 from dem.report.progress import Silent
-from dem.stats import leaves
 from dem.store import read, write
+from faults import Cut, CutAfter
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(size=(3000, 2)) + c for c in ([0, 0], [2, 2], [-2, 1])])
 RNG.shuffle(X)
 MODEL = dem.Mixture(3, dem.Gaussian(dem.Full()))
 HOW: dict[str, Any] = {"max_iter": 6, "tol": 0.0, "seed": 3}
-
-
-class Cut(Exception):
-    """What `CutAfter` raises."""
-
-
-class CutAfter(Silent):
-    """An observer that ends a fit after so many turns."""
-
-    def __init__(self, turns: int) -> None:
-        self.left = turns
-
-    def on_step(self, step: Any) -> None:
-        self.left -= 1
-        if not self.left:
-            raise Cut
 
 
 def cut_off(place: Path, turns: int, data: Any = X, seconds: float = 0.0, **how: Any) -> None:
@@ -59,9 +44,7 @@ def cut_off(place: Path, turns: int, data: Any = X, seconds: float = 0.0, **how:
 
 def bits(fitted: Any) -> tuple[Any, ...]:
     """All of a fit but the seconds that its turns took."""
-    turns = [(r.turn, r.bound_e, r.bound) for r in fitted.history]
-    params = [leaf.tobytes() for leaf in leaves(fitted.params)]
-    return params, turns, fitted.n_passes, fitted.converged
+    return *trials.bits(fitted), fitted.n_passes, fitted.converged
 
 
 @pytest.mark.parametrize("turns", [1, 3, 6])

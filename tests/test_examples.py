@@ -1,6 +1,5 @@
 """The examples run, obey the laws, and give the same fit from every kind of data."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -20,7 +19,7 @@ from dem.fitting import Fit
 from dem.posteriors import Exact, Hard
 from dem.stats import leaves
 from dem.testing import check_model
-from test_house import ENVIRONMENT
+from processes import python
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 ROWS, BLOCK = 9_000, 1_500
@@ -73,15 +72,7 @@ def fit(model: Any, rows: Any, **options: Any) -> Fit:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_runs_as_a_script(path: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path)],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = python("-W", "error", str(path), cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert not list(tmp_path.iterdir())
@@ -164,15 +155,7 @@ def test_the_first_example_of_the_readme_runs_as_a_script(tmp_path: Path) -> Non
     small = script.replace("10_000_000", "20_000").replace("100_000", "5_000")
     assert small != script
     (tmp_path / "first.py").write_text(small)
-    done = subprocess.run(
-        [sys.executable, "first.py"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = python("first.py", cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     assert zarr.open_array(tmp_path / "proba.zarr", mode="r").shape == (20_000, 10)
     assert dem.load(tmp_path / "model.zarr").n_features_in_ == 16

@@ -1,30 +1,19 @@
 """The house rules: style, types, the arrows between modules, and what an import costs."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import dem
+from processes import python
 
 CHECKOUT = Path(__file__).parents[1]
-# Where the package under test was imported from: the installed one, or the checkout.
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(dem.__file__).parents[1])}
 
 
 def run(*command: str, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return python(*command, cwd=cwd)
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,21 @@ def test_ctrl_c_before_the_first_turn(dem, data, monkeypatch, tmp_path) -> None:
     assert set(tmp_path.iterdir()) == before
 
 
+def test_k_means_is_taken_up_again_and_not_mistaken(dem, data) -> None:
+    line = f"fit {data['npy']} --model k-means -k 3 --tol 0 --seed 4"
+    dem(f"{line} --checkpoint kept --max-iter 1")
+    for other, difference in (("--tol 0.5", "--tol was 0.0 and is 0.5"), ("-k 2", "-k was 3")):
+        said = the_error(dem(f"{line} {other} --checkpoint kept --resume", code=1).output)
+        assert difference in said
+    mixture = f"fit {data['npy']} -k 3 --checkpoint kept --resume"
+    assert "a fit of another kind" in the_error(dem(mixture, code=1).output)
+    dem(f"{line} --checkpoint kept --resume --max-iter 50 --out resumed")
+    dem(f"{line} --max-iter 50 --out whole")
+    resumed, whole = library.load("resumed"), library.load("whole")
+    assert resumed.cluster_centers_.tobytes() == whole.cluster_centers_.tobytes()
+    assert resumed.n_iter_ == whole.n_iter_ > 1
+
+
 def test_a_signal_that_was_lost_is_asked_for_after_each_turn() -> None:
     """What it raised had struck where exceptions are dropped."""
     ending = Ending()

@@ -19,21 +19,13 @@ import pytest
 from distributed import LocalCluster
 
 import dem
+from processes import environment, python
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(dem.__file__).parents[1])}
 COMMAND = (sys.executable, "-m", "dem.cli")
 
 
 def run(line: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *line.split()],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = python("-m", "dem.cli", *line.split(), cwd=cwd, timeout=100)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -44,15 +36,8 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = python("-c", code, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done.stderr
     loaded = {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
     assert "click" in loaded
     assert not loaded & {"dask", "distributed", "numpy", "scipy", "sklearn", "zarr", "matplotlib"}
@@ -126,7 +111,7 @@ def started(line: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
             [*COMMAND, *line.split()],
             cwd=cwd,
-            env=ENVIRONMENT,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -221,7 +206,7 @@ def test_a_killed_fit_is_taken_up_again(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(200_000, 4))
     np.save(tmp_path / "rows.npy", rows)
     line = "fit rows.npy -k 3 --tol 0 --max-iter 15 --quiet --checkpoint kept --resume --out model"
-    first = subprocess.Popen([*COMMAND, *line.split()], cwd=tmp_path, env=ENVIRONMENT)
+    first = subprocess.Popen([*COMMAND, *line.split()], cwd=tmp_path, env=environment())
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("kept/at-*")) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -16,9 +16,9 @@ from distributed import Client
 
 import dem
 import faults
+import trials
 from dem.engine.run import ENDED
 from dem.report.progress import Silent
-from dem.stats import leaves
 
 BLOCK = 4096
 X = np.random.default_rng(5).normal(size=(12 * BLOCK, 2)) * [1, 3] + [5, 0]
@@ -29,8 +29,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("small_blocks")]
 
 
 def bits(fitted: Any) -> tuple[Any, ...]:
-    turns = [(r.turn, r.bound_e, r.bound) for r in fitted.history]
-    return [leaf.tobytes() for leaf in leaves(fitted.params)], turns, fitted.n_passes
+    return *trials.bits(fitted), fitted.n_passes
 
 
 def kinds(tmp_path: Path) -> dict[str, Any]:

@@ -13,17 +13,12 @@ import dem
 import faults
 from dem.engine.drive import Limits
 from dem.engine.run import Kept
-from dem.stats import leaves
+from trials import bits
 
 X = np.random.default_rng(5).normal(size=(12 * 4096, 2)) * [1, 3] + [5, 0]
 MODEL = dem.Mixture(3, dem.Gaussian())
 HOW: dict[str, Any] = {"max_iter": 6, "tol": 0.0, "seed": 1, "n_init": 2}
 pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("small_blocks")]
-
-
-def bits(fitted: Any) -> tuple[Any, ...]:
-    turns = [(r.turn, r.bound_e, r.bound) for r in fitted.history]
-    return [leaf.tobytes() for leaf in leaves(fitted.params)], turns
 
 
 @pytest.fixture(params=["statistics", "M-step"])

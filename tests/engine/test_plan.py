@@ -38,7 +38,7 @@ def test_a_task_for_each_process_of_a_very_large_cluster() -> None:
 
 
 def test_costs_are_of_each_kind_of_pass() -> None:
-    costs = plan.Costs({})
+    costs = plan.Costs()
     assert costs.expected(int, 10) is None
     costs.learn(int, 5, 2.0)
     assert costs.expected(int, 10) == 4.0

@@ -13,27 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 import dem
 from dem.cli import main
-from dem.report.progress import Silent
 from dem.starts import Given, KMeansPlusPlus
 from dem.stats import leaves
+from faults import Cut, CutAfter
 
 FORMS = {form.name: form for form in (dem.Full(), dem.Tied(), dem.Diagonal(), dem.Spherical())}
-
-
-class Cut(Exception):
-    """What `CutAfter` raises."""
-
-
-class CutAfter(Silent):
-    """An observer that ends a fit after so many turns."""
-
-    def __init__(self, turns: int) -> None:
-        self.left = turns
-
-    def on_step(self, step: Any) -> None:
-        self.left -= 1
-        if not self.left:
-            raise Cut
 
 
 def cut_off(estimator: Any, x: Any, turns: int = 2, weights: Any = None) -> None:
