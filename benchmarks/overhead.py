@@ -2,20 +2,21 @@
 
     python benchmarks/overhead.py [--turns 30] [--simulated 200]
 
-The first table is of two worker processes: milliseconds for a whole turn, for what its tasks take
-per thread, and for the rest, which is the overhead. The second is of a scheduler and one process
-that plays any number of workers: milliseconds of CPU that the scheduler took for a turn.
+The first table is of two worker processes: milliseconds for a whole turn, for the tasks of the
+worker that had the most to do, and for the rest, which is the overhead. The second is of a
+scheduler and one process that plays any number of workers: milliseconds of CPU that the scheduler
+took for a turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any
 import dask
 import numpy as np
 import psutil
-from distributed import Client, LocalCluster, Worker
+from distributed import Client, LocalCluster, Worker, get_task_stream
 
 from dem.engine import plan
 from dem.engine.cluster import Cluster
@@ -73,19 +74,28 @@ def manifest(n_blocks: int) -> Manifest:
     return Manifest(Nowhere(Spans(boundaries)), boundaries, 1, np.dtype(float))
 
 
-def turns(client: Client, n_blocks: int, n: int, threads: int) -> tuple[float, float]:
-    """Medians in ms: of a turn, and of its tasks per thread that works."""
-    data, whole, busy = manifest(n_blocks), [], []
-    with Cluster(data, client) as engine:
+def turns(client: Client, n_blocks: int, n: int) -> tuple[float, float, float]:
+    """Medians in ms: of a turn, of the tasks of its busiest worker, and of the rest of the turn."""
+    whole, busiest = [], []
+    with Cluster(manifest(n_blocks), client) as engine, get_task_stream(client) as stream:
         for _ in range(n + 2):
             began = time.perf_counter()
             engine.sweep(Nothing(100), [range(n_blocks)])
             whole.append(time.perf_counter() - began)
-            spent = engine.costs.expected(Nothing, n_blocks) or 0.0
-            tasks = plan.ranges(threads, threads, spent)
-            busy.append(spent / min(tasks, threads))
+    for turn in range(n + 2):
+        spent: dict[str, float] = defaultdict(float)
+        for task in stream.data:
+            if task["key"][1:3] == (turn, "range"):
+                spent[task["worker"]] += sum(
+                    part["stop"] - part["start"]
+                    for part in task["startstops"]
+                    if part["action"] == "compute"
+                )
+        busiest.append(max(spent.values()))
     # The first two have no measured cost to plan with, or were planned without.
-    return 1e3 * statistics.median(whole[2:]), 1e3 * statistics.median(busy[2:])
+    columns = np.array([whole, busiest, np.subtract(whole, busiest)])[:, 2:]
+    first, second, rest = 1e3 * np.median(columns, axis=1)
+    return first, second, rest
 
 
 def processes(n: int) -> None:
@@ -98,8 +108,8 @@ def processes(n: int) -> None:
             began = time.perf_counter()
             manifest(n_blocks)
             planned = time.perf_counter() - began
-            whole, busy = turns(client, n_blocks, n, 2)
-            print(f"{n_blocks:8} {planned:8.3f} {whole:9.1f} {busy:9.1f} {whole - busy:12.1f}")
+            whole, busy, rest = turns(client, n_blocks, n)
+            print(f"{n_blocks:8} {planned:8.3f} {whole:9.1f} {busy:9.1f} {rest:12.1f}", flush=True)
 
 
 def crowd(address: str, workers: int) -> None:
@@ -141,7 +151,7 @@ def simulated(n: int, workers: int) -> None:
         for tasks in (workers, plan.RANGES_PER_THREAD * workers):
             plan.ranges = lambda *_, tasks=tasks: tasks  # type: ignore[assignment]
             before = scheduler.cpu_times()
-            whole, _ = turns(client, tasks, n, workers)
+            whole, *_ = turns(client, tasks, n)
             after = scheduler.cpu_times()
             used = after.user + after.system - before.user - before.system
             each = 1e3 * used / (n + 2)

@@ -13,6 +13,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import dask
+from dask._task_spec import TaskRef
 from distributed import Client, Future, rejoin, secede, span
 from distributed.client import _wait
 from distributed.scheduler import KilledWorker
@@ -29,6 +30,7 @@ RETRIES = 3
 PAUSE_SECONDS = 0.1
 PLANS_KEPT = 4
 TICK_SECONDS = 0.25
+LARGE_BYTES = 10 * 2**20  # what a scheduler had better not receive, keep and send in a graph
 
 
 class Cluster:
@@ -59,6 +61,7 @@ class Cluster:
         self._name = f"dem-{uuid4().hex[:12]}"
         self._turns = count()
         self._totals: list[Future] = []  # of the last pass
+        self._pass: list[Future] = []  # the last that was large
         self.costs = plan.Costs()
         self._span = ExitStack()
         self._scattered: list[Future] = []
@@ -73,7 +76,7 @@ class Cluster:
 
     def __exit__(self, *exception: object) -> None:
         self._span.close()
-        self._release(self._totals)
+        self._release([*self._totals, *self._pass])
         self._forget()
 
     def memory(self) -> Iterator[tuple[str, int, int]]:
@@ -109,7 +112,8 @@ class Cluster:
         n = plan.ranges(max(sum(workers.values()), 1), len(workers), busy)
         pieces = [self._pieces(group, workers, n) for group in groups]
         turn = next(self._turns)
-        dsk, roots = graph.build(self._name, turn, work, pieces)
+        shipped = self._shipped(work)
+        dsk, roots = graph.build(self._name, turn, shipped, pieces)
         futures = self.client.get(dsk, roots, sync=False)
         # Not before: as long as there is one of its tasks the scheduler keeps the group of them
         # all, whereas it would remember a new one for every pass.
@@ -122,6 +126,19 @@ class Cluster:
         self.costs.learn(type(work), n_blocks, sum(seconds for _, seconds in totals))
         self._tell(n_blocks, n_blocks)
         return tuple(total for total, _ in totals)
+
+    def _shipped(self, work: Pass) -> bytes | TaskRef:
+        """The pass as its graph is to have it: large parameters go from worker to worker.
+
+        A driver on a worker keeps them there, and a lost copy ends the sweep, which is tried again.
+        """
+        shipped = graph.pickled(work)
+        if len(shipped) < LARGE_BYTES:
+            return shipped
+        (future,) = self.client.scatter([shipped], hash=False)
+        self._release(self._pass)
+        self._pass = [future]
+        return TaskRef(future.key)
 
     @staticmethod
     def _release(futures: Sequence[Future]) -> None:

@@ -54,9 +54,11 @@ class Timed:
 
 
 def build(
-    run: str, turn: int, work: Pass, groups: Sequence[Sequence[Piece]]
+    run: str, turn: int, shipped: bytes | TaskRef, groups: Sequence[Sequence[Piece]]
 ) -> tuple[HighLevelGraph, list[Any]]:
     """The graph of a pass over groups of ranges, and the keys of the totals of each group.
+
+    shipped : the pass as `pickled`, or a reference to it where workers have it already.
 
     Each total comes with seconds, see `_root`. All keys begin with (run, turn): turns must be
     fresh, since a scheduler answers with the old result for a key that it knows. To a scheduler
@@ -66,10 +68,7 @@ def build(
     ranges: dict[Any, Any] = {}
     sums: dict[Any, Any] = {}
     shared: dict[Any, Any] = {}
-    # As bytes: a worker that cannot import the model's module would die of the message itself,
-    # and all the others after it; inside a task it is an error with a name.
-    shipped: Any = cloudpickle.dumps(work)
-    if len(shipped) * sum(map(len, groups)) > LITERAL_BYTES:
+    if isinstance(shipped, bytes) and len(shipped) * sum(map(len, groups)) > LITERAL_BYTES:
         common = (run, turn, "pass")
         shared[common] = DataNode(common, shipped)
         shipped = TaskRef(common)
@@ -95,6 +94,15 @@ def build(
     names = list(layers)
     below = {names[0]: set(), names[1]: {names[0]}, names[2]: {names[1]}}
     return HighLevelGraph(layers, below), roots
+
+
+def pickled(work: Pass) -> bytes:
+    """A pass as bytes, as its tasks want it.
+
+    A worker that cannot import the model's module would die of a message with the pass itself,
+    and all the others after it; inside a task it is an error with a name.
+    """
+    return cloudpickle.dumps(work)
 
 
 def futures_of(reader: Reader | None) -> tuple[Any, ...]:

@@ -30,7 +30,7 @@ def drive_here(order: bytes, run: str) -> Fit | None:
     if asked.keeper:
         state = asked.keeper.latest() or state
     requests = asked.climb.run(manifest.boundaries, manifest.n_columns, state)
-    with seceded(), Cluster(manifest, client, teller.on_blocks) as engine:
+    with seceded(), Cluster(manifest, client, teller.on_blocks, done=teller.done) as engine:
         try:
             return drive(requests, engine, teller, asked.keeper)
         except KeyboardInterrupt:
@@ -72,6 +72,11 @@ class _Teller:
 
     def on_end(self, reason: str) -> None:
         self._tell("on_end", reason)
+
+    def done(self, name: str) -> int:
+        """Blocks done of a pass under way."""
+        done: int = self.client.sync(self.client.scheduler.dem_read, name=name)["answer"]
+        return done
 
     def _tell(self, name: str, *told: Any) -> None:
         ask = self.client.scheduler.dem_told

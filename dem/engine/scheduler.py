@@ -35,6 +35,7 @@ __all__ = ["Runs", "dumps", "loads"]
 
 PLUGIN = "dem"
 TOPIC = "dem"
+HANDLERS = ("submit", "status", "history", "follow", "told", "read", "outcome", "cancel", "names")
 KEPT_RUNS = 100
 GRAPH_SECONDS = 10.0
 RELIEF_SECONDS = 0.5
@@ -55,8 +56,7 @@ class Runs(SchedulerPlugin):
         self.loop = asyncio.get_running_loop()
         self.relief = PeriodicCallback(lambda: relieve(scheduler, "dem-"), 1e3 * RELIEF_SECONDS)
         self.relief.start()
-        names = ("submit", "status", "history", "follow", "told", "outcome", "cancel", "names")
-        for name in names:
+        for name in HANDLERS:
             scheduler.handlers[f"dem_{name}"] = _answering(getattr(self, name))
 
     async def close(self) -> None:
@@ -113,6 +113,10 @@ class Runs(SchedulerPlugin):
         except KeyboardInterrupt:
             return "cancelled"
         return "noted"
+
+    async def read(self, name: str) -> int:
+        """Blocks done of a pass under way, for a worker that drives it."""
+        return self.done(name)
 
     async def cancel(self, run: str) -> None:
         self._find(run).cancelled.set()

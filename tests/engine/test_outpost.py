@@ -100,3 +100,58 @@ def kept(run: str, dask_scheduler: Any) -> Any:
     from distributed.protocol.pickle import loads
 
     return loads(dask_scheduler.plugins["dem"].runs[run].outcome)
+
+
+def test_progress_within_a_pass(limited: Client) -> None:
+    slow = faults.Slow(3, dem.Gaussian(), seconds=0.2)
+    limited.wait_for_workers(2)
+    job = dem.submit(slow, X, client=limited, max_iter=3, tol=0.0)
+    seen = set()
+    while (status := job.status())["state"] not in ("done", "failed"):
+        if status["turns"]:  # by then a worker drives it
+            seen.add(status["blocks"])
+        time.sleep(0.05)
+    assert status["state"] == "done"
+    assert any(0 < done < total for done, total in seen), seen
+
+
+def test_large_parameters_travel_from_worker_to_worker(limited: Client, tmp_path: Path) -> None:
+    """No pass goes through the scheduler, and one that is lost is sent again."""
+    np.save(tmp_path / "x.npy", X)
+    slow = faults.Slow(3, dem.Gaussian(), seconds=0.1)
+    how = HOW | {"n_init": 1}
+    whole = dem.fit(slow, tmp_path / "x.npy", **how)
+    limited.wait_for_workers(2)
+    before = limited.run(large, limit=0)
+    job = dem.submit(slow, tmp_path / "x.npy", client=limited, **how)
+    lost: set[str] = set()
+    while job.status()["state"] not in ("done", "failed"):
+        if job.status()["turns"] >= 1 and len(lost) < 2:
+            lost |= set(limited.run_on_scheduler(lose_the_pass))
+            assert not limited.run_on_scheduler(literal_passes)
+        time.sleep(0.1)
+    limited.run(large, limit=max(before.values()))
+    assert bits(job.result(60)) == bits(whole)
+    assert lost
+
+
+def large(limit: int) -> int:
+    from dem.engine import cluster
+
+    before, cluster.LARGE_BYTES = cluster.LARGE_BYTES, limit
+    return before
+
+
+def lose_the_pass(dask_scheduler: Any) -> list[str]:
+    """Forget what was scattered, as when the only worker that has it dies."""
+    sent = [task for task in dask_scheduler.tasks.values() if str(task.key).startswith("bytes-")]
+    for task in sent:
+        for client in tuple(task.who_wants):
+            dask_scheduler.stimulus_cancel(
+                [task.key], client.client_key, force=True, reason="lost", msg="lost"
+            )
+    return [task.key for task in sent]
+
+
+def literal_passes(dask_scheduler: Any) -> list[Any]:
+    return [key for key in dask_scheduler.tasks if isinstance(key, tuple) and "pass" in key]
