@@ -11,31 +11,64 @@ if TYPE_CHECKING:
     from dem.engine.manifest import open_data
     from dem.errors import DataError, DegenerateComponentWarning
     from dem.estimators import GaussianMixture, KMeans
-    from dem.families import Diagonal, Full, Gaussian, Spherical, Tied
+    from dem.families import (
+        Bernoulli,
+        Beta,
+        Categorical,
+        Diagonal,
+        Exponential,
+        Full,
+        Gamma,
+        Gaussian,
+        LogNormal,
+        Multinomial,
+        NegativeBinomial,
+        Normal,
+        Poisson,
+        Product,
+        Spherical,
+        StudentT,
+        Tied,
+        VonMisesFisher,
+    )
     from dem.fitting import fit, resume
     from dem.jobs import Job, attach, runs, submit, submit_async
     from dem.models import Mixture
     from dem.posteriors import Exact, Hard
     from dem.schedules import FullBatch
+    from dem.selection import select
     from dem.store import load, save
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bernoulli",
+    "Beta",
+    "Categorical",
     "DataError",
     "DegenerateComponentWarning",
     "Diagonal",
     "Exact",
+    "Exponential",
     "Full",
     "FullBatch",
+    "Gamma",
     "Gaussian",
     "GaussianMixture",
     "Hard",
     "Job",
     "KMeans",
+    "LogNormal",
     "Mixture",
+    "Multinomial",
+    "NegativeBinomial",
+    "Normal",
+    "Poisson",
+    "Product",
     "Spherical",
+    "StudentT",
     "Tied",
+    "VonMisesFisher",
     "__version__",
     "attach",
     "fit",
@@ -44,34 +77,49 @@ __all__ = [
     "resume",
     "runs",
     "save",
+    "select",
     "submit",
     "submit_async",
 ]
 
 _MODULE_OF = {
+    "Bernoulli": "dem.families",
+    "Beta": "dem.families",
+    "Categorical": "dem.families",
     "DataError": "dem.errors",
     "DegenerateComponentWarning": "dem.errors",
     "Diagonal": "dem.families",
     "Exact": "dem.posteriors",
+    "Exponential": "dem.families",
     "Full": "dem.families",
     "FullBatch": "dem.schedules",
+    "Gamma": "dem.families",
     "Gaussian": "dem.families",
     "GaussianMixture": "dem.estimators",
     "Hard": "dem.posteriors",
     "Job": "dem.jobs",
     "KMeans": "dem.estimators",
+    "LogNormal": "dem.families",
     "Mixture": "dem.models",
+    "Multinomial": "dem.families",
+    "NegativeBinomial": "dem.families",
+    "Normal": "dem.families",
+    "Poisson": "dem.families",
+    "Product": "dem.families",
     "Spherical": "dem.families",
+    "StudentT": "dem.families",
     "Tied": "dem.families",
+    "VonMisesFisher": "dem.families",
     "attach": "dem.jobs",
     "fit": "dem.fitting",
     "load": "dem.store",
     "open_data": "dem.engine.manifest",
     "resume": "dem.fitting",
     "runs": "dem.jobs",
+    "save": "dem.store",
+    "select": "dem.selection",
     "submit": "dem.jobs",
     "submit_async": "dem.jobs",
-    "save": "dem.store",
 }
 
 

@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from dem.stats import Stats
-
-if TYPE_CHECKING:
-    from dem.families.frame import Frame
 
 Array = np.ndarray
 Params = Any  # a frozen dataclass of arrays (or a tuple of such): θ
@@ -30,17 +27,19 @@ class Sample:
     rows : (m, D) float64.
     weights : (m,) float64, positive.
     complete : whether these are all the rows of the data.
+    share : of the rows of the data that were taken.
     """
 
     rows: Array
     weights: Array
     complete: bool
+    share: float = 1.0
 
     @classmethod
-    def of(cls, rows: Array, weights: Array, complete: bool) -> Sample:
+    def of(cls, rows: Array, weights: Array, complete: bool, share: float = 1.0) -> Sample:
         """The sample of these rows in any order."""
         order = np.lexsort(rows.T[::-1])
-        return cls(rows[order], weights[order], complete)
+        return cls(rows[order], weights[order], complete, share)
 
 
 class Posterior(Protocol):
@@ -97,14 +96,39 @@ class Model(Protocol):
         ...
 
 
+class Space(Protocol):
+    """Where a start measures distances between rows, as squared distances of points."""
+
+    def inward(self, points: Array) -> Array:
+        """The points (n, F) of rows (n, D) in the user's units."""
+        ...
+
+    def outward(self, points: Array) -> Array:
+        """Rows (n, D) in the user's units, at or near these points."""
+        ...
+
+
+class Flat(Protocol):
+    """What acceleration asks of a model besides: its parameters as points without constraints."""
+
+    def flatten(self, params: Params) -> Array:
+        """θ as a vector; any finite vector near it is the θ of some `unflatten`."""
+        ...
+
+    def unflatten(self, vector: Array, like: Params) -> Params:
+        """The θ of a vector, in the shapes and units of `like`; ValueError if there is none."""
+        ...
+
+
 class Family(Protocol):
     """A component distribution p(v | k; θ), k = 1..K, as mixtures use it.
 
     Its statistics are a `Vector` with a field `weight` (K,): the expected number of rows of each.
+    One that takes NaN for a missing value has an attribute `missing`, True.
     """
 
-    def frame(self, sample: Sample) -> Frame:
-        """The units in which a start measures distances between rows."""
+    def frame(self, sample: Sample) -> Space:
+        """Where a start measures distances between rows."""
         ...
 
     def start(self, sample: Sample, responsibilities: Array) -> Params:
@@ -115,8 +139,14 @@ class Family(Protocol):
         """Once per task; `offset` (K,), log mixing weights, is added to every log-density."""
         ...
 
-    def tiles(self, prepared: Prepared, rows: Array, weights: Array | None) -> Tiles:
-        """A worker that goes over the rows tile by tile with buffers of its own."""
+    def tiles(
+        self, prepared: Prepared, rows: Array, weights: Array | None, size: int | None = None
+    ) -> Tiles:
+        """A worker that goes over the rows tile by tile with buffers of its own.
+
+        size : rows of a tile (the last may have fewer); None leaves it to the family.
+        Raises `SupportError`, in the course of it, for a value that has no density.
+        """
         ...
 
     def maximise(self, params: Params, sums: Any) -> Params:
@@ -124,7 +154,10 @@ class Family(Protocol):
         ...
 
     def expected_log_density(self, params: Params, sums: Any) -> float:
-        """Σ over rows and k of r log p(v | k; θ), in nats."""
+        """Σ over rows and k of r log p(v | k; θ), in nats.
+
+        A family with a hidden variable u of its own gives E_q[log p(v, u | k; θ)] + H(q(u)).
+        """
         ...
 
     def check(self, params: Params, k: int) -> None:
@@ -147,6 +180,8 @@ class Family(Protocol):
 class Tiles(Protocol):
     """One E-step over one block of rows: log-densities out, responsibilities in."""
 
+    size: int  # rows of a tile
+
     def __iter__(self) -> Any:
         """Yield (slice of rows, log_joint (K, n), out (K, n)); the caller fills `out`."""
         ...
@@ -167,10 +202,31 @@ class Tiles(Protocol):
 class Schedule(Protocol):
     """Which groups of blocks get a fresh q before the next M-step, and what is remembered."""
 
+    @property
+    def groups(self) -> int:
+        """Into how many the blocks are to be divided, if there are so many."""
+        ...
+
     def choose(self, turn: int, n_groups: int) -> tuple[int, ...]:
         """The groups whose q is set afresh in this turn (counted from 1)."""
         ...
 
-    def merge(self, memory: Any, groups: tuple[int, ...], fresh: Any) -> tuple[Any, Stats]:
+    def merge(
+        self, memory: Any, groups: tuple[int, ...], fresh: tuple[Stats, ...], n_groups: int
+    ) -> tuple[Any, Stats]:
         """New memory, and the statistics that the M-step is to see, from the fresh ones."""
+        ...
+
+
+class Accelerator(Protocol):
+    """Where to make the next E-step, on all groups: beyond where the last M-step went, perhaps."""
+
+    def leap(self, model: Model, params: Params, trail: Any) -> Params:
+        """θ to try; `params` themselves if there is nothing better."""
+        ...
+
+    def follow(
+        self, model: Model, trail: Any, point: Params, image: Params, landed: bool | None
+    ) -> Any:
+        """What to remember of a turn from θ `point` to `image`; `landed`: see `dem.accelerate`."""
         ...

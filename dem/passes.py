@@ -12,9 +12,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from dem.contract import Model, Params, Posterior
-from dem.families.frame import Frame
-from dem.kernels.seeding import nearest
+from dem.contract import Model, Params, Posterior, Space
+from dem.kernels.seeding import nearest_under
 from dem.stats import Stats, Vector
 
 Array = np.ndarray
@@ -83,14 +82,29 @@ class LogLikelihood:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows (m, D) with their weights (m,); + puts one after the other."""
+    """Rows (m, D) with their weights (m,); + puts one after the other.
 
-    rows: Array
+    values : the rows with 0 for what is missing: whatever else is not finite, an engine refuses.
+    missing : (m, D) bool, or None if nothing may be missing.
+    """
+
+    values: Array
     weights: Array
+    missing: Array | None = None
+
+    @property
+    def rows(self) -> Array:
+        """The rows, with NaN for what is missing."""
+        return self.values if self.missing is None else np.where(self.missing, np.nan, self.values)
 
     def __add__(self, other: Rows) -> Rows:
-        rows = np.concatenate([self.rows, other.rows])
-        return Rows(rows, np.concatenate([self.weights, other.weights]))
+        return Rows(
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.weights, other.weights]),
+            None
+            if self.missing is None or other.missing is None
+            else np.concatenate([self.missing, other.missing]),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,10 +114,13 @@ class Draw:
     A fraction of 1 takes every row. How many come from a block depends on where it starts, so
     that the counts add up to fraction · rows to within one. Values whose squares might overflow
     come out infinite.
+
+    missing : whether NaN is a missing value.
     """
 
     fraction: float
     seed: int
+    missing: bool = False
     description: ClassVar[str] = "sampling rows"
 
     def prepare(self) -> None:
@@ -119,7 +136,11 @@ class Draw:
         present = weights != 0
         drawn = np.asarray(rows[present], dtype=np.float64)
         # A start takes squares. It is an engine that can say where a value is too large for that.
-        return Rows(np.where(np.abs(drawn) < LARGEST, drawn, np.inf), weights[present])
+        values = np.where(np.abs(drawn) < LARGEST, drawn, np.inf)
+        missing = np.isnan(drawn) if self.missing else None
+        if missing is not None:
+            values[missing] = 0.0
+        return Rows(values, weights[present], missing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +167,7 @@ class Spread:
     """
 
     centres: Array
-    frame: Frame
+    frame: Space
     limit: int
     seed: tuple[int, ...]  # the last number is that of the round, from 0
 
@@ -158,13 +179,12 @@ class Spread:
         return None
 
     def __call__(self, prepared: None, block: Block) -> Reservoir:
-        frame = self.frame
-        mass = block.masses * nearest(block.rows, self.centres, frame.origin, frame.scale)[1]
+        mass = block.masses * nearest_under(self.frame.inward, block.rows, self.centres)[1]
         u = np.random.default_rng([*self.seed, block.index]).random(len(mass))
         far = np.flatnonzero(~(mass <= np.finfo(float).tiny))  # NaN stays, to be found
         keys = np.log(1.0 - u[far]) / mass[far]
         best = np.argsort(-keys, kind="stable")[: self.limit]
-        return Reservoir(keys[best], frame.inward(block.rows[far[best]]), self.limit)
+        return Reservoir(keys[best], self.frame.inward(block.rows[far[best]]), self.limit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,13 +200,13 @@ class Assign:
     """Each row to the nearest of the centres (C, D); centres and distances are in the frame."""
 
     centres: Array
-    frame: Frame
+    frame: Space
     description: ClassVar[str] = "counting the rows nearest to each centre"
 
     def prepare(self) -> None:
         return None
 
     def __call__(self, prepared: None, block: Block) -> Shares:
-        index, d2 = nearest(block.rows, self.centres, self.frame.origin, self.frame.scale)
+        index, d2 = nearest_under(self.frame.inward, block.rows, self.centres)
         masses = block.masses
         return Shares(np.bincount(index, masses, len(self.centres)), float(masses @ d2))

@@ -15,7 +15,8 @@ from dem.engine.blas import one_blas_thread
 from dem.engine.manifest import Manifest, cut
 from dem.engine.readers.base import Source, is_a
 from dem.engine.readers.dasks import DaskSource, stored_array
-from dem.engine.task import not_finite
+from dem.engine.task import not_finite, outside
+from dem.errors import SupportError
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -67,7 +68,10 @@ def _apply(
     names: tuple[str, ...] | None,
 ) -> np.ndarray:
     with one_blas_thread(), np.errstate(all="ignore"):
-        result = function(rows)
+        try:
+            result = function(rows)
+        except SupportError as error:
+            raise outside(error, index, start, names) from None
     if not np.isfinite(result).all():
         raise not_finite(rows, index, start, names)
     return result.astype(dtype, copy=False)

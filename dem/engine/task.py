@@ -19,7 +19,7 @@ from dem.engine.manifest import Manifest, Reader
 from dem.engine.read import blocks
 from dem.engine.readers.base import Spans
 from dem.engine.reduce import Partial, insert
-from dem.errors import DataError
+from dem.errors import DataError, SupportError
 from dem.passes import Block, Pass
 from dem.stats import leaves
 
@@ -116,9 +116,13 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
         try:
             for leaf, (index, rows, weights) in zip(part.leaves, read, strict=True):
                 start = part.spans[index][0]
-                result = work(prepared, Block(index, start, rows, weights))
+                try:
+                    result = work(prepared, Block(index, start, rows, weights))
+                except SupportError as error:
+                    raise outside(error, index, start, part.columns, part.reader) from None
                 if not all(np.isfinite(values).all() for values in leaves(result)):
-                    raise not_finite(rows, index, start, part.columns, part.reader)
+                    missing = getattr(work, "missing", False)
+                    raise not_finite(rows, index, start, part.columns, part.reader, missing)
                 insert(nodes, (0, leaf), result, part.n_leaves)
                 if on_block:
                     on_block()
@@ -127,30 +131,59 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
     return nodes
 
 
+def errand(task: Callable[[], Any]) -> Any:
+    """What a task comes to that needs no data."""
+    with one_blas_thread(), np.errstate(all="ignore"):
+        return task()
+
+
 def not_finite(
     rows: np.ndarray,
     block: int,
     start: int,
     columns: tuple[str, ...] | None,
     reader: Reader | None = None,
+    missing: bool = False,
 ) -> DataError:
     """The error for a block whose result is not finite: where the first bad value is.
 
     reader : may name what is stored under one key, of which a block can hold many.
+    missing : whether NaN is a missing value, and so none to blame.
     """
-    bad = np.argwhere(~np.isfinite(rows))
+    bad = np.argwhere(np.isinf(rows) if missing else ~np.isfinite(rows))
     if not len(bad):
+        largest = np.nanmax(np.abs(rows))
         return DataError(
             f"Input X has values so large that their squares overflow: in block {block}, rows "
-            f"{start} to {start + len(rows) - 1}, up to {np.abs(rows).max():g}. Rescale the data."
+            f"{start} to {start + len(rows) - 1}, up to {largest:g}. Rescale the data."
         )
     row, column = bad[0]
     what = "NaN" if np.isnan(rows[row, column]) else "infinity"
-    name = f" ({columns[column]!r})" if columns else ""
-    chunk_of = getattr(reader, "chunk_of", None)
-    stored = f"It is in {chunk_of(start + row, column)}. " if chunk_of else ""
+    place, stored = _place(start + row, column, block, columns, reader)
     return DataError(
-        f"Input X contains {what}: row {start + row}, column {column}{name}, in block {block}; "
+        f"Input X contains {what}: {place}; "
         f"{len(np.unique(bad[:, 0]))} of the {len(rows)} rows of this block have such values. "
         f"{stored}Drop or impute them first."
     )
+
+
+def outside(
+    error: SupportError,
+    block: int,
+    start: int,
+    columns: tuple[str, ...] | None,
+    reader: Reader | None = None,
+) -> DataError:
+    """The same error, telling where in the data the value is and not just where in the block."""
+    place, stored = _place(start + error.row, error.column, block, columns, reader)
+    return DataError(f"Input X has the value {error.value:g}: {place}. {stored}{error.what}.")
+
+
+def _place(
+    row: int, column: int, block: int, columns: tuple[str, ...] | None, reader: Reader | None
+) -> tuple[str, str]:
+    """Row, column and block in words, and in which chunk of a store that is, if that is known."""
+    name = f" ({columns[column]!r})" if columns else ""
+    chunk_of = getattr(reader, "chunk_of", None)
+    stored = f"It is in {chunk_of(row, column)}. " if chunk_of else ""
+    return f"row {row}, column {column}{name}, in block {block}", stored

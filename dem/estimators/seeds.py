@@ -30,7 +30,7 @@ class Seeds(Mixture):
         return self._at(shares @ sample.rows / shares.sum(axis=1, keepdims=True), sample)
 
     def _at(self, centres: Array, sample: Sample) -> MixtureParams:
-        frame = self.family.frame(sample)
+        frame: Any = self.family.frame(sample)  # a Gaussian's `Frame`
         ones = np.ones((self.k, 1))
         components = GaussianParams(frame.inward(centres), ones, ones, frame)
         return MixtureParams(np.full(self.k, 1 / self.k), components)

@@ -1,7 +1,37 @@
 """Component distributions, shared by every latent structure that has discrete states."""
 
 from dem.families.axes import Diagonal, Spherical
+from dem.families.beta import Beta
+from dem.families.categorical import Categorical, Multinomial
+from dem.families.counts import Bernoulli, Poisson
 from dem.families.dense import Full, Tied
+from dem.families.exponential import ExponentialFamily
 from dem.families.gaussian import Gaussian
+from dem.families.negative_binomial import NegativeBinomial
+from dem.families.normal import LogNormal, Normal
+from dem.families.positive import Exponential, Gamma
+from dem.families.product import Product
+from dem.families.sphere import VonMisesFisher
+from dem.families.student import StudentT
 
-__all__ = ["Diagonal", "Full", "Gaussian", "Spherical", "Tied"]
+__all__ = [
+    "Bernoulli",
+    "Beta",
+    "Categorical",
+    "Diagonal",
+    "Exponential",
+    "ExponentialFamily",
+    "Full",
+    "Gamma",
+    "Gaussian",
+    "LogNormal",
+    "Multinomial",
+    "NegativeBinomial",
+    "Normal",
+    "Poisson",
+    "Product",
+    "Spherical",
+    "StudentT",
+    "Tied",
+    "VonMisesFisher",
+]

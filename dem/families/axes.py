@@ -56,6 +56,12 @@ class _Axes:
     def trace(self, roots: Array, scatter: Array) -> float:
         return float((roots**2 * scatter).sum())
 
+    def flatten(self, covariances: Array) -> Array:
+        return np.log(covariances) / 2
+
+    def unflatten(self, vector: Array, shape: tuple[int, ...]) -> Array:
+        return np.exp(2 * vector.reshape(shape))
+
     def inverse(self, values: Array) -> Array:
         return 1.0 / values
 

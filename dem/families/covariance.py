@@ -92,6 +92,14 @@ class Covariance(Protocol):
         """Aₖ⁻ᵀ y for y (D, n): standard normal y come to have the covariance."""
         ...
 
+    def flatten(self, covariances: Array) -> Array:
+        """Without constraints: Cholesky factors, the diagonal as logarithms."""
+        ...
+
+    def unflatten(self, vector: Array, shape: tuple[int, ...]) -> Array:
+        """Covariances of this shape, in the frame, from what `flatten` makes of them."""
+        ...
+
     def precisions(self, roots: Array) -> Array:
         """Λ = A Aᵀ; of roots in the user's shapes and units too."""
         ...

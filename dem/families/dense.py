@@ -67,6 +67,21 @@ class _Dense:
     def precisions(self, roots: Array) -> Array:
         return roots @ roots.swapaxes(-1, -2)
 
+    def flatten(self, covariances: Array) -> Array:
+        lower = np.linalg.cholesky(covariances)
+        i, j = np.tril_indices(lower.shape[-1])
+        flat = lower[..., i, j]
+        flat[..., i == j] = np.log(flat[..., i == j])
+        return flat
+
+    def unflatten(self, vector: Array, shape: tuple[int, ...]) -> Array:
+        i, j = np.tril_indices(shape[-1])
+        flat = vector.reshape(*shape[:-2], -1).copy()
+        flat[..., i == j] = np.exp(flat[..., i == j])
+        lower = np.zeros(shape)
+        lower[..., i, j] = flat
+        return lower @ lower.swapaxes(-1, -2)
+
     def inverse(self, values: Array) -> Array:
         return np.linalg.inv(values)
 

@@ -129,9 +129,13 @@ class Gaussian:
         )
 
     def tiles(
-        self, prepared: GaussianPrepared, rows: Array, weights: Array | None
+        self,
+        prepared: GaussianPrepared,
+        rows: Array,
+        weights: Array | None,
+        size: int | None = None,
     ) -> GaussianTiles:
-        return GaussianTiles(prepared, rows, weights)
+        return GaussianTiles(prepared, rows, weights, size)
 
     def maximise(self, params: GaussianParams, sums: Moments) -> GaussianParams:
         form, frame, d = self.covariance, params.frame, sums.first.shape[1]
@@ -170,6 +174,20 @@ class Gaussian:
         norm = form.log_det(params.roots, (k, d)) - d * LOG_2PI / 2 - params.frame.log_volume
         scatter = sums.about(params.means).second
         return float(sums.weight @ norm) - form.trace(params.roots, scatter) / 2
+
+    def flatten(self, params: GaussianParams) -> Array:
+        """The means, and log-Cholesky factors of the covariances, in the frame."""
+        return np.concatenate(
+            [params.means.ravel(), self.covariance.flatten(params.covariances).ravel()]
+        )
+
+    def unflatten(self, vector: Array, like: GaussianParams) -> GaussianParams:
+        form, shape = self.covariance, like.means.shape
+        means, rest = np.split(vector, [like.means.size])
+        covariances = form.unflatten(rest, like.covariances.shape)
+        covariances, _ = form.at_least(covariances, np.full(shape, SMALLEST_VARIANCE))
+        roots = form.roots(covariances)
+        return replace(like, means=means.reshape(shape), covariances=covariances, roots=roots)
 
     def check(self, params: GaussianParams, k: int) -> None:
         """Raise ValueError unless params have the shapes and signs of k components."""

@@ -26,11 +26,14 @@ Array = np.ndarray
 class GaussianTiles:
     """See `dem.contract.Tiles`. Buffers are made once for a block and used for all its tiles."""
 
-    def __init__(self, prepared: GaussianPrepared, rows: Array, weights: Array | None) -> None:
+    def __init__(
+        self, prepared: GaussianPrepared, rows: Array, weights: Array | None, size: int | None
+    ) -> None:
         self._prepared, self._rows, self._weights = prepared, rows, weights
         (k, p), d = prepared.eta.shape, rows.shape[1]
         self._total = np.zeros((p, k))
-        self._size, self._width = tile_shape(p, k)
+        natural, self._width = tile_shape(p, k)
+        self.size = size or natural
         first = min(max(self._width, d + 1), p)  # the panel with 1 and x
         self._panels = [slice(*ends) for ends in pairwise([0, *range(first, p, self._width), p])]
         self._capacity = min(d + 1 + self._width, p)
@@ -41,7 +44,7 @@ class GaussianTiles:
     def __iter__(self) -> Iterator[tuple[slice, Array, Array]]:
         prepared, frame = self._prepared, self._prepared.params.frame
         k, d = prepared.centre.shape
-        size = min(self._size, max(len(self._rows), 1))
+        size = min(self.size, max(len(self._rows), 1))
         buffers = [(height, np.empty(height * size)) for height in (self._capacity, k, k)]
         for start in range(0, len(self._rows), size):
             self._here = slice(start, min(start + size, len(self._rows)))

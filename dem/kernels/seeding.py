@@ -5,6 +5,8 @@ Draws go by the inverse of the cumulative weight, so that weight 2 acts as the r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 Array = np.ndarray
@@ -26,10 +28,21 @@ def nearest(
 
     rows (n, D) in any dtype are taken as (rows − origin) / scale, a tile at a time.
     """
+
+    def inward(part: Array) -> Array:
+        return np.asarray(np.subtract(part, origin, dtype=np.float64) / scale)
+
+    return nearest_under(inward, rows, centres)
+
+
+def nearest_under(
+    inward: Callable[[Array], Array], rows: Array, centres: Array
+) -> tuple[Array, Array]:
+    """The same for rows that a function brings to where the centres are, a tile at a time."""
     index, least = np.empty(len(rows), np.intp), np.empty(len(rows))
     for start in range(0, len(rows), TILE):
         here = slice(start, start + TILE)
-        d2 = squared_distances(np.subtract(rows[here], origin, dtype=np.float64) / scale, centres)
+        d2 = squared_distances(inward(rows[here]), centres)
         index[here] = d2.argmin(axis=1)
         least[here] = d2.min(axis=1)
     return index, least

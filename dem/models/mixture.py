@@ -44,6 +44,11 @@ class Mixture:
         check_number("k", self.k, int, 1)
         check_offers("family", self.family, Family)
 
+    @property
+    def missing(self) -> bool:
+        """Whether NaN is a missing value to the family."""
+        return getattr(self.family, "missing", False)
+
     def start(self, sample: Sample, rng: np.random.Generator) -> MixtureParams:
         """From k-means++ on the sample; `dem.starts` has the other ways."""
         frame = self.family.frame(sample)
@@ -106,6 +111,18 @@ class Mixture:
             Exact().respond(log_joint, responsibilities, None)
             result[:, here] = responsibilities
         return result.T
+
+    def flatten(self, params: MixtureParams) -> Array:
+        """log πₖ, centred, and what the family makes of its parameters."""
+        logits = np.log(np.maximum(params.weights, np.finfo(float).tiny))
+        family: Any = self.family
+        return np.concatenate([logits - logits.mean(), family.flatten(params.components)])
+
+    def unflatten(self, vector: Array, like: MixtureParams) -> MixtureParams:
+        logits, rest = np.split(vector, [self.k])
+        weights = np.exp(logits - logits.max())
+        family: Any = self.family
+        return MixtureParams(weights / weights.sum(), family.unflatten(rest, like.components))
 
     def check(self, params: MixtureParams) -> None:
         """Raise ValueError unless params have the shapes and signs that this mixture's have."""

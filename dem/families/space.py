@@ -1,0 +1,156 @@
+"""Where starts measure distances: rows go in, points come out again as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dem.contract import Sample, Space
+from dem.families.frame import Frame
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A frame in which missing values are at the origin, which is about the mean."""
+
+    frame: Frame
+
+    @classmethod
+    def of(cls, sample: Sample) -> Scaled:
+        """Standard deviations of the columns of a sample, over what is finite in them."""
+        return cls(Frame.of(imputed(sample), sample.weights))
+
+    @classmethod
+    def unit(cls, sample: Sample) -> Scaled:
+        """The columns in their own units, about the mean."""
+        means = averages(sample)
+        return cls(Frame(means, np.ones_like(means)))
+
+    def inward(self, points: Array) -> Array:
+        points = self.frame.inward(points)
+        return np.where(np.isnan(points), 0.0, points)
+
+    def outward(self, points: Array) -> Array:
+        return self.frame.outward(points)
+
+
+@dataclass(frozen=True, eq=False)
+class Logarithmic:
+    """A space in which the logarithms of values above 0 are; others count as missing."""
+
+    logs: Scaled
+
+    @classmethod
+    def of(cls, sample: Sample) -> Logarithmic:
+        """Standard deviations of the logarithms."""
+        return cls(Scaled.of(replace(sample, rows=log(sample.rows))))
+
+    def inward(self, points: Array) -> Array:
+        return self.logs.inward(log(points))
+
+    def outward(self, points: Array) -> Array:
+        return np.exp(self.logs.outward(points))
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Square roots of counts, twice: a Poisson variable has about variance 1 there (Bartlett 1936).
+
+    So a column counts as much as it tells. Missing values are at the mean.
+    """
+
+    roots: Scaled
+
+    @classmethod
+    def of(cls, sample: Sample) -> Roots:
+        """The space of a sample."""
+        return cls(Scaled.unit(replace(sample, rows=_twice_root(sample.rows))))
+
+    def inward(self, points: Array) -> Array:
+        return self.roots.inward(_twice_root(points))
+
+    def outward(self, points: Array) -> Array:
+        return np.square(np.maximum(self.roots.outward(points), 0.0) / 2)
+
+
+def _twice_root(rows: Array) -> Array:
+    """2 √v where v ≥ 0, else NaN."""
+    return 2 * np.sqrt(np.where(rows >= 0, rows, np.nan))
+
+
+def log(rows: Array) -> Array:
+    """log v where v > 0, else NaN."""
+    return np.log(np.where(rows > 0, rows, np.nan))
+
+
+def averages(sample: Sample) -> Array:
+    """The mean of each column, (D,), over what is finite in it; 0 if nothing is."""
+    there, weights = np.isfinite(sample.rows), sample.weights[:, None]
+    mass = (weights * there).sum(axis=0)
+    totals = (np.where(there, sample.rows, 0.0) * weights).sum(axis=0)
+    return np.asarray(totals / np.where(mass > 0, mass, 1.0))
+
+
+def imputed(sample: Sample) -> Array:
+    """The rows with the columns' means for what is not finite."""
+    return np.where(np.isfinite(sample.rows), sample.rows, averages(sample))
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Codes of categories as indicators of their levels; a missing value is none of them.
+
+    So k-means on such rows is k-modes by another name (Huang 1998).
+    """
+
+    levels: tuple[int, ...]
+
+    def inward(self, points: Array) -> Array:
+        columns = zip(np.asarray(points).T, self.levels, strict=True)
+        return np.hstack([column[:, None] == np.arange(n) for column, n in columns]).astype(float)
+
+    def outward(self, points: Array) -> Array:
+        parts = np.split(points, np.cumsum(self.levels)[:-1], axis=1)
+        return np.stack([part.argmax(axis=1) for part in parts], axis=1).astype(float)
+
+
+@dataclass(frozen=True)
+class Hellinger:
+    """Square roots of the shares of a row's total, between which distances are Hellinger's."""
+
+    def inward(self, points: Array) -> Array:
+        shares = np.maximum(np.nan_to_num(points, posinf=0.0, neginf=0.0), 0.0)
+        total = shares.sum(axis=1, keepdims=True)
+        return np.asarray(np.sqrt(shares / np.where(total > 0, total, 1.0)))
+
+    def outward(self, points: Array) -> Array:
+        return np.square(points)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Spaces of groups of columns, one beside the other."""
+
+    spaces: tuple[Space, ...]
+    columns: tuple[tuple[int, ...], ...]
+
+    def _sizes(self) -> list[int]:
+        blank = (space.inward(np.zeros((1, len(own)))) for space, own in self._pairs())
+        return [points.shape[1] for points in blank]
+
+    def _pairs(self) -> Iterator[tuple[Space, tuple[int, ...]]]:
+        return zip(self.spaces, self.columns, strict=True)
+
+    def inward(self, points: Array) -> Array:
+        return np.hstack([space.inward(points[:, list(own)]) for space, own in self._pairs()])
+
+    def outward(self, points: Array) -> Array:
+        rows = np.empty((len(points), sum(map(len, self.columns))))
+        parts = np.split(points, np.cumsum(self._sizes())[:-1], axis=1)
+        for (space, own), part in zip(self._pairs(), parts, strict=True):
+            rows[:, own] = space.outward(part)
+        return rows
