@@ -41,10 +41,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import dem
-from dem.climb import turn_by_turn
+from dem.climb import Climb, State, turn_by_turn
 from dem.engine.local import Local
 from dem.engine.manifest import open_data
-from dem.posteriors import Exact
 
 SHAPES = ("500000x16x10", "1000000x2x5", "100000x64x32")
 COVARIANCES = ("full", "tied", "diag", "spherical")
@@ -100,7 +99,8 @@ def compare(n: int, d: int, k: int, covariance: str, threads: int, repeats: int)
     manifest = open_data(rows)
     n_blocks = manifest.n_blocks
     with Local(manifest, threads=threads) as engine:
-        turns = turn_by_turn(model, start, dem.FullBatch(), Exact(), [range(n_blocks)])
+        state = State(0, start, None, (), None, ())
+        turns = turn_by_turn(Climb(model), state, [range(n_blocks)])
 
         def our_iteration() -> None:
             sweep = next(turns)

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from dem.climb import Climb, State
+from dem.climb import Ascent, Climb, State
 from dem.engine.blas import blas_architecture
 from dem.engine.manifest import Manifest
 from dem.engine.patience import patiently
 from dem.errors import DataError
+from dem.race import Race, RaceState
 from dem.storable import JSON
 from dem.store import read, write
 from dem.store.claim import MARKER, Claim, disown, holder
@@ -42,7 +43,7 @@ class Keeper:
     """
 
     uri: URI
-    climb: Climb
+    climb: Ascent
     manifest: Manifest
     seconds: float = SECONDS
     take_over: bool = False
@@ -113,7 +114,7 @@ class Keeper:
 
 
 def keeper(
-    uri: URI | None, climb: Climb, manifest: Manifest, seconds: float = SECONDS
+    uri: URI | None, climb: Ascent, manifest: Manifest, seconds: float = SECONDS
 ) -> Keeper | None:
     """A keeper at a new place, None where none is asked for.
 
@@ -131,14 +132,14 @@ class Saved:
     """What a checkpoint says: the climb, where it stood, what the data were; and where it is."""
 
     uri: URI
-    climb: Climb
-    state: State
+    climb: Any  # a Climb or a Race, and its state
+    state: Any
     data: dict[str, Any]
     place: str | None
 
     def longer(self, max_iter: int) -> Saved:
         """The same with another limit to its turns, all counted."""
-        return replace(self, climb=replace(self.climb, max_iter=max_iter))
+        return replace(self, climb=self.climb.longer(max_iter))
 
     def check(self, manifest: Manifest) -> None:
         """Raise DataError naming the difference unless these are the data of the checkpoint."""
@@ -215,7 +216,9 @@ def _read(place: URI, name: str) -> Saved:
         raise DataError(f"{uri} is not a checkpoint")
     climb, state = (rebuild(record[name], arrays) for name in ("climb", "state"))
     data, given, machine = record["data"], record["place"], record["machine"]
-    if not isinstance(climb, Climb) or not isinstance(state, State) or not isinstance(data, dict):
+    whole = isinstance(climb, Climb) and isinstance(state, State)
+    whole = whole or (isinstance(climb, Race) and isinstance(state, RaceState))
+    if not whole or not isinstance(data, dict):
         raise DataError(f"{uri} is not a checkpoint")
     check = getattr(climb.model, "check", lambda params: None)
     try:

@@ -11,42 +11,32 @@ import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from dem.accelerate import Plain
 from dem.checks import check_number, check_offers
-from dem.contract import Model, Params, Posterior, Sample, Schedule
+from dem.contract import Accelerator, Flat, Model, Params, Posterior, Sample, Schedule
 from dem.em import EStep, Step, em
-from dem.errors import DataError
-from dem.passes import Draw, Expectation, Pass
+from dem.passes import Expectation
 from dem.posteriors import Exact
+from dem.reading import Phase, Reads, Sweep, sample
 from dem.schedules import FullBatch
-from dem.starts import FromModel, Start
+from dem.starts import Errands, FromModel, Start
 from dem.stats import leaves
-
-SAMPLE_ROWS = 2**16
-SAMPLE_BYTES = 32 * 2**20
-SAMPLE_BLOCKS = 64
+from dem.stopping import Change, Stop
 
 
 class Interrupted(Exception):
     """Thrown into a fit to end it: it returns what it has, or raises this if that is nothing."""
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """A request: run this pass over each of these groups of blocks, and send their totals."""
-
-    work: Pass
-    groups: Sequence[Sequence[int]]
-
-
 @dataclass(frozen=True)
 class Begin:
     """An announcement: attempt so-and-so of so many begins here, with statistics of this size."""
 
-    state: State
+    state: Any  # a State
     attempts: int
     max_iter: int
     stats_bytes: int
@@ -54,12 +44,16 @@ class Begin:
 
 @dataclass(frozen=True)
 class Record:
-    """One turn as the history keeps it: bounds in nats per row, seconds of wall time."""
+    """One turn as the history keeps it: bounds in nats per row, seconds of wall time.
+
+    groups : how many groups of blocks had their q set afresh in it.
+    """
 
     turn: int
     bound_e: float
     bound: float
     seconds: float
+    groups: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +65,7 @@ class Fit:
     converged : whether the bound stood still before the turns ran out.
     interrupted : whether it was ended from outside.
     n_passes : full reads of the data, start and sample included (a partial read counts in part).
+    phases : rows read and seconds, of the sample, the start, and the turns.
     degenerate : what is wrong with components that collapsed or starved, in words.
     """
 
@@ -80,6 +75,7 @@ class Fit:
     converged: bool
     interrupted: bool
     n_passes: float
+    phases: tuple[Phase, ...] = ()
     degenerate: tuple[str, ...] = ()
 
     @property
@@ -93,10 +89,10 @@ class State:
     """Where a fit stands after a turn: all that it takes to go on to the same bits.
 
     attempt : which of the starts this is, from 0.
-    params, memory : θ, and what the schedule remembers.
+    params, memory : θ, and what schedule and acceleration remember.
     history : of this attempt.
     best : the best of the attempts before, or None.
-    passes : reads of the data so far.
+    phases : what was read and spent so far.
     """
 
     attempt: int
@@ -104,7 +100,12 @@ class State:
     memory: Any
     history: tuple[Record, ...]
     best: Fit | None
-    passes: float
+    phases: tuple[Phase, ...]
+
+    @property
+    def stands(self) -> tuple[int, int]:
+        """(attempt, turns of it): the higher the later."""
+        return self.attempt, len(self.history)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +113,31 @@ class Turn:
     """An announcement: a turn is done."""
 
     record: Record
-    state: State
+    state: Any  # a State
 
 
-Requests = Generator[Sweep | Begin | Turn, Any, Fit]
+class Ascent(Protocol):
+    """What can be driven: a `Climb`, or a `dem.race.Race` of several."""
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def max_iter(self) -> int: ...
+
+    def longer(self, max_iter: int) -> Any:
+        """The same with another limit to its turns."""
+        ...
+
+    def run(self, boundaries: np.ndarray, n_columns: int, state: Any = None) -> Any:
+        """The requests over data whose blocks have these row offsets; from a state, or the start.
+
+        A generator that returns what has `converged` and `interrupted`, such as a `Fit`.
+        """
+        ...
+
+
+Requests = Generator[Sweep | Errands | Begin | Turn, Any, Fit]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,36 +151,57 @@ class Climb:
     start: Start = FromModel()
     schedule: Schedule = FullBatch()
     posterior: Posterior = Exact()
+    accelerate: Accelerator = Plain()
+    stop: Stop = Change()
     max_iter: int = 100
     tol: float = 1e-3
     n_init: int = 1
     seed: int = 0
+    max_passes: float | None = None
+    max_time: float | None = None
 
     def __post_init__(self) -> None:
         check_offers("model", self.model, Model)
         check_offers("start", self.start, Start)
         check_offers("schedule", self.schedule, Schedule)
         check_offers("posterior", self.posterior, Posterior)
+        check_offers("accelerate", self.accelerate, Accelerator)
+        check_offers("stop", self.stop, Stop)
         check_number("max_iter", self.max_iter, int, 0)
         check_number("tol", self.tol, float, 0)
         check_number("n_init", self.n_init, int, 1)
         check_number("seed", self.seed, int, 0)
+        for name in ("max_passes", "max_time"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), float, 0)
+        if not isinstance(self.accelerate, Plain):
+            check_offers("a model whose fit is to be accelerated", self.model, Flat)
+
+    def longer(self, max_iter: int) -> Climb:
+        """The same with another limit to its turns."""
+        return replace(self, max_iter=max_iter)
 
     def run(self, boundaries: np.ndarray, n_columns: int, state: State | None = None) -> Requests:
         """The fit to data whose blocks have these row offsets; from a state, or from the start."""
-        passes = _Counted(boundaries, n_columns, state.passes if state else 0.0)
-        best, first, sample = (state.best, state.attempt, None) if state else (None, 0, None)
+        before = state.phases if state else ()
+        reads = Reads(boundaries, n_columns, self.schedule.groups, before)
+        best, first, rows = (state.best, state.attempt, None) if state else (None, 0, None)
         interrupted = False
         for attempt in range(first, self.n_init):
             try:
                 if state is None:
-                    if sample is None:
-                        sample = yield from self._sample(passes)
-                    params = yield from self._first(sample, attempt, passes)
-                    state = State(attempt, params, None, (), best, passes.total)
+                    if rows is None:
+                        reads.enter("sample")
+                        least = 20 * getattr(self.model, "k", 1)
+                        missing = getattr(self.model, "missing", False)
+                        rows = yield from sample(reads, least, self.seed, missing)
+                    reads.enter("start")
+                    params = yield from self._first(rows, attempt, reads)
+                    state = State(attempt, params, None, (), best, reads.phases)
+                reads.enter("turns")
                 size = self._size(state.params, n_columns)
                 yield Begin(state, self.n_init, self.max_iter, size)
-                fitted = yield from self._turns(state, passes)
+                fitted = yield from self._turns(state, reads)
             except (Interrupted, KeyboardInterrupt):  # the latter in what runs here, not a sweep
                 if best is None:
                     raise
@@ -173,7 +216,8 @@ class Climb:
         return replace(
             best,
             interrupted=interrupted,
-            n_passes=passes.total,
+            n_passes=reads.passes,
+            phases=reads.phases,
             degenerate=diagnose(best.params),
         )
 
@@ -183,106 +227,83 @@ class Climb:
         blank = self.model.e_step(self.model.prepare(params), empty, None, self.posterior)
         return sum(leaf.nbytes for leaf in leaves(blank))
 
-    def _turns(self, state: State, passes: _Counted) -> Requests:
-        """Turns until the bound per row changes by less than tol, or there have been max_iter."""
-        history, params, memory = list(state.history), state.params, state.memory
-        interrupted = False
-        began = time.perf_counter()
-        turns = turn_by_turn(
-            self.model, params, self.schedule, self.posterior, passes.groups, memory, len(history)
-        )
+    def _turns(self, state: State, reads: Reads) -> Requests:
+        """Turns until the bound stands still, or a limit is reached."""
+        history, params, interrupted = list(state.history), state.params, False
+        n_groups, began = len(reads.groups), time.perf_counter()
+        turns = turn_by_turn(self, state, reads.groups)
         answer = None
         try:
-            while len(history) < self.max_iter and not self._stands_still(history):
+            while not self._is_over(history, reads) and not self._stands_still(history, n_groups):
                 step = turns.send(answer)
                 if isinstance(step, Sweep):
-                    answer = yield passes.counted(step)
+                    answer = yield reads.counted(step)
                     continue
                 answer, now = None, time.perf_counter()
-                record = Record(step.turn, step.bound_e, step.bound, now - began)
-                began, params, memory = now, step.params, step.memory
+                record = Record(step.turn, step.bound_e, step.bound, now - began, len(step.groups))
+                began, params = now, step.params
                 history.append(record)
                 kept = replace(
-                    state, params=params, memory=memory, history=tuple(history),
-                    passes=passes.total,
+                    state, params=params, memory=step.memory, history=tuple(history),
+                    phases=reads.phases,
                 )  # fmt: skip
                 yield Turn(record, kept)
         except (Interrupted, KeyboardInterrupt):
             if not history:
                 raise
             interrupted = True
-        converged = self._stands_still(history)
-        return Fit(self.model, params, tuple(history), converged, interrupted, passes.total)
+        converged = self._stands_still(history, n_groups)
+        return Fit(self.model, params, tuple(history), converged, interrupted, reads.passes)
 
-    def _stands_still(self, history: Sequence[Record]) -> bool:
-        """Whether the bound per row has changed by less than tol in the last turn."""
-        bounds = [getattr(self.start, "bound", -math.inf), *(turn.bound_e for turn in history)]
-        return len(bounds) > 1 and abs(bounds[-1] - bounds[-2]) < self.tol
+    def _is_over(self, history: Sequence[Record], reads: Reads) -> bool:
+        """Whether a limit is reached: of sweeps over the groups, of passes, or of seconds."""
+        if sum(record.groups for record in history) >= self.max_iter * len(reads.groups):
+            return True
+        if self.max_passes is not None and reads.passes >= self.max_passes:
+            return True
+        spent = sum(phase.seconds for phase in reads.phases)
+        return self.max_time is not None and spent >= self.max_time
 
-    def _first(self, sample: Sample, attempt: int, passes: _Counted) -> Generator[Sweep, Any, Any]:
-        """The parameters that the start comes to; it is a generator of passes itself."""
-        steps = self.start(self.model, sample, self.seed + attempt)
+    def _stands_still(self, history: Sequence[Record], n_groups: int) -> bool:
+        """Whether to stop, by the bounds after each sweep over the groups."""
+        bounds, done = [getattr(self.start, "bound", -math.inf)], 0
+        for record in history:
+            done += record.groups
+            if done >= n_groups * len(bounds):
+                bounds.append(record.bound_e)
+        return self.stop(bounds, self.tol)
+
+    def _first(self, rows: Sample, attempt: int, reads: Reads) -> Generator[Any, Any, Any]:
+        """The parameters that the start comes to; it is a generator of requests itself."""
+        steps = self.start(self.model, rows, self.seed + attempt)
         answer = None
         try:
             while True:
                 work = steps.send(answer)
-                (answer,) = yield passes.counted(Sweep(work, [passes.every]))
+                if isinstance(work, Errands):
+                    answer = yield work
+                else:
+                    (answer,) = yield reads.counted(Sweep(work, [reads.every]))
         except StopIteration as end:
             return end.value
 
-    def _sample(self, passes: _Counted) -> Generator[Sweep, Any, Sample]:
-        """Random rows, some 65 000 where there are so many: all of them if they are few.
-
-        They come from up to 64 blocks spread evenly over the data, a share from each.
-        """
-        rows, every = np.diff(passes.boundaries), np.arange(len(passes.boundaries) - 1)
-        n = int(rows.sum())
-        least = 20 * getattr(self.model, "k", 1)
-        wanted = max(min(SAMPLE_ROWS, SAMPLE_BYTES // (8 * passes.n_columns)), least)
-        if n > wanted and len(every) > SAMPLE_BLOCKS:
-            phase = np.random.default_rng([self.seed, 0]).random()
-            strata = (np.arange(SAMPLE_BLOCKS) + phase) * len(every) / SAMPLE_BLOCKS
-            every = np.unique(strata.astype(int))
-        held = int(rows[every].sum())
-        work = Draw(min(wanted / max(held, 1), 1.0), self.seed)
-        (drawn,) = yield passes.counted(Sweep(work, [every.tolist()]))
-        if not len(drawn.rows):
-            raise DataError("All sample weights are zero: no row of the data counts.")
-        return Sample.of(drawn.rows, drawn.weights, complete=held == n and wanted >= held)
-
 
 def turn_by_turn(
-    model: Model,
-    params: Params,
-    schedule: Schedule,
-    posterior: Posterior,
-    groups: Sequence[Sequence[int]],
-    memory: Any = None,
-    turns_before: int = 0,
+    climb: Climb, state: State, groups: Sequence[Sequence[int]]
 ) -> Generator[Sweep | Step, Any, None]:
-    """The loop over groups of blocks, its E-steps put as sweeps."""
-    loop = em(model, params, schedule, len(groups), memory, turns_before)
+    """The loop from a state on over groups of blocks, its E-steps put as sweeps."""
+    model, history = climb.model, state.history
+    floor = history[-1].bound if history else -math.inf
+    loop = em(
+        model, state.params, climb.schedule, len(groups), climb.accelerate,
+        state.memory, len(history), floor,
+    )  # fmt: skip
     request = next(loop)
     while True:
         if isinstance(request, EStep):
-            work = Expectation(model, request.params, posterior)
+            work = Expectation(model, request.params, climb.posterior)
             totals = yield Sweep(work, [groups[g] for g in request.groups])
             request = loop.send(totals)
         else:
             yield request
             request = next(loop)
-
-
-class _Counted:
-    """The blocks of the data, and how often they have been read in full."""
-
-    def __init__(self, boundaries: np.ndarray, n_columns: int, total: float) -> None:
-        self.boundaries, self.n_columns, self.total = boundaries, n_columns, total
-        self.every = range(len(boundaries) - 1)
-        self.groups: list[Sequence[int]] = [self.every]
-
-    def counted(self, sweep: Sweep) -> Sweep:
-        rows = np.diff(self.boundaries)
-        read = sum(int(rows[list(group)].sum()) for group in sweep.groups)
-        self.total += read / int(self.boundaries[-1])
-        return sweep

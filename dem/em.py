@@ -9,13 +9,17 @@ an `EStep`, and is sent the statistics back. Threads, a cluster, or a test drive
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from dem.contract import Model, Params, Schedule
+from dem.accelerate import Plain
+from dem.contract import Accelerator, Model, Params, Schedule
 from dem.stats import Stats
+
+ROUNDING = 1e-12  # of the bound: a fall by less is none
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,17 @@ class Step:
     """One turn of the loop, done. The bounds are in nats per unit of weight (per row).
 
     turn : counts from 1.
+    groups : which had their q set afresh.
     params : θ after the M-step.
     bound_e : L after the E half-step. With an exact q on all the data it is the mean
         log-likelihood of the parameters before this turn.
     bound : L after the M half-step, bound ≥ bound_e.
     weight : Σᵢ wᵢ of the rows behind the statistics.
-    memory : what the schedule remembers.
+    memory : what schedule and acceleration remember.
     """
 
     turn: int
+    groups: tuple[int, ...]
     params: Params
     bound_e: float
     bound: float
@@ -57,20 +63,52 @@ def em(
     params: Params,
     schedule: Schedule,
     n_groups: int,
+    accelerate: Accelerator = Plain(),
     memory: Any = None,
     turns_before: int = 0,
+    floor: float = -math.inf,
 ) -> Generator[EStep | Step, tuple[Stats, ...] | None, None]:
     """Raise L(v, θ, q) by turns: in q with θ held still, then in θ with q held still.
 
     Never ends by itself: when to stop is the business of whoever drives it. It goes on from
-    where another stood after so many turns if it is given that one's parameters and memory.
+    where another stood after so many turns if it is given that one's parameters, memory and
+    last `bound`.
     """
+    kept, trail = memory or (None, None)
     for turn in count(turns_before + 1):
         groups = schedule.choose(turn, n_groups)
-        fresh = yield EStep(groups, params)  # E: a fresh q on these groups, the rest keep theirs
-        memory, stats = schedule.merge(memory, groups, fresh)
-        bound_e = bound(model, params, stats)
-        params = model.m_step(params, stats)  # M: θ meets the data only through the statistics
-        bound_m = bound(model, params, stats)
-        n = stats.weight
-        yield Step(turn, params, bound_e / n, bound_m / n, n, memory)
+        whole = len(groups) == n_groups
+        leap = accelerate.leap(model, params, trail) if whole else params
+        # E: a fresh q on these groups, the rest keep theirs
+        at, kept, stats = yield from _e_step(
+            model, (leap, params), schedule, groups, n_groups, kept, floor
+        )
+        n, bound_e = stats.weight, bound(model, at, stats)
+        landed = None if leap is params else at is leap
+        params = model.m_step(at, stats)  # M: θ meets the data only through the statistics
+        floor = bound(model, params, stats) / n
+        trail = accelerate.follow(model, trail, at, params, landed) if whole else None
+        yield Step(turn, groups, params, bound_e / n, floor, n, (kept, trail))
+
+
+def _e_step(
+    model: Model,
+    points: tuple[Params, Params],
+    schedule: Schedule,
+    groups: tuple[int, ...],
+    n_groups: int,
+    memory: Any,
+    floor: float,
+) -> Generator[EStep, tuple[Stats, ...], tuple[Params, Any, Stats]]:
+    """The E half-step at the first θ, or at the second if the bound would be below the floor.
+
+    Returns θ, the schedule's memory, and the statistics. A fresh q at the second raises the bound.
+    """
+    first, second = points
+    fresh = yield EStep(groups, first)
+    kept, stats = schedule.merge(memory, groups, fresh, n_groups)
+    floor -= ROUNDING * abs(floor)
+    if first is second or bound(model, first, stats) >= floor * stats.weight:
+        return first, kept, stats
+    fresh = yield EStep(groups, second)
+    return second, *schedule.merge(memory, groups, fresh, n_groups)

@@ -10,9 +10,10 @@ from typing import Any
 
 from dem import checkpoint as checkpoints
 from dem import jobs
+from dem.accelerate import Plain
 from dem.checkpoint import SECONDS, Keeper, Saved
-from dem.climb import Climb, Fit, Record, State
-from dem.contract import Model, Posterior, Schedule
+from dem.climb import Ascent, Climb, Fit, Record, State
+from dem.contract import Accelerator, Model, Posterior, Schedule
 from dem.engine.drive import drive
 from dem.engine.hosts import active_client, choose
 from dem.engine.manifest import Manifest, open_data
@@ -22,6 +23,7 @@ from dem.posteriors import Exact
 from dem.report.progress import Observer, Silent
 from dem.schedules import FullBatch
 from dem.starts import FromModel, Start
+from dem.stopping import Change, Stop
 from dem.store.place import URI
 
 __all__ = ["Fit", "Record", "carry_out", "fit", "go_on", "resume", "total"]
@@ -42,10 +44,14 @@ def fit(
     start: Start = FromModel(),
     schedule: Schedule = FullBatch(),
     posterior: Posterior = Exact(),
+    accelerate: Accelerator = Plain(),
+    stop: Stop = Change(),
     max_iter: int = 100,
     tol: float = 1e-3,
     n_init: int = 1,
     seed: int = 0,
+    max_passes: float | None = None,
+    max_time: float | None = None,
     threads: int | None = None,
     observer: Observer = Silent(),
     checkpoint: URI | None = None,
@@ -57,9 +63,14 @@ def fit(
     data, weights : see `dem.open_data`; a `Manifest` is taken as it is. NaN and infinity are
         refused, in rows of weight 0 too.
     start : where the climb begins, see `dem.starts`.
-    schedule, posterior : see `dem.schedules`, `dem.posteriors`.
-    max_iter : turns at most. 0 returns the start.
-    tol : stop when the bound per row changes by less than this in a turn.
+    schedule, posterior, accelerate, stop : see `dem.schedules`, `dem.posteriors`,
+        `dem.accelerate`, `dem.stopping`.
+    max_iter : sweeps over all groups of blocks at most; with full batches that is turns. 0 returns
+        the start.
+    tol : what `stop` is to take for standing still, in nats per row.
+    max_passes, max_time : full reads of the data and seconds, start included, after which no
+        other turn begins: the fit returns what it has. With a limit to the seconds the result
+        depends on how fast the machine is.
     n_init : starts, of which the fit with the highest bound is kept.
     seed : all that is random comes from it; the same data, seed and blocks give the same bits.
     threads : of the embedded engine. With an active `distributed.Client` the workers of its
@@ -77,7 +88,10 @@ def fit(
     there has been a turn.
     """
     manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
-    climb = Climb(model, start, schedule, posterior, max_iter, tol, n_init, seed)
+    climb = Climb(
+        model, start, schedule, posterior, accelerate, stop,
+        max_iter, tol, n_init, seed, max_passes, max_time,
+    )  # fmt: skip
     keeper = checkpoints.keeper(checkpoint, climb, manifest, checkpoint_seconds)
     return carry_out(climb, manifest, observer, keeper=keeper, threads=threads)
 
@@ -126,13 +140,13 @@ def go_on(
 
 
 def carry_out(
-    climb: Climb,
+    climb: Ascent,
     manifest: Manifest,
     observer: Observer = Silent(),
     state: State | None = None,
     keeper: Keeper | None = None,
     threads: int | None = None,
-) -> Fit:
+) -> Any:
     """What a climb comes to, from a state or the start; the rest of `fit`.
 
     It is driven by the scheduler of the active client; if that cannot, or there is none, by this

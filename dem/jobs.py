@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from dem import checkpoint as checkpoints
 from dem.checkpoint import SECONDS, Keeper
-from dem.climb import Climb, Fit, Record, State
+from dem.climb import Ascent, Climb, Fit, Record, State
 from dem.engine.hosts import active_client, synchronous
 from dem.engine.manifest import Manifest, open_data
 from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted, repeat
@@ -183,7 +183,7 @@ async def submit_async(model: Any, data: Any, *, client: Any = None, **how: Any)
 
 
 def begin(
-    climb: Climb,
+    climb: Ascent,
     manifest: Manifest,
     *,
     client: Any = None,
@@ -199,12 +199,12 @@ def begin(
 
 def carry_out(
     client: Any,
-    climb: Climb,
+    climb: Ascent,
     manifest: Manifest,
     observer: Observer,
     state: State | None = None,
     keeper: Keeper | None = None,
-) -> Fit:
+) -> Any:
     """Have the scheduler do a climb, and stay with it to the end.
 
     Data that live in this process are sent again if they are lost with a worker: a few times, or
@@ -219,7 +219,7 @@ def carry_out(
         except CancelledError:
             raise KeyboardInterrupt from None
         except Lost as lost:
-            went_on = lost.state and (state is None or lost.state.passes > state.passes)
+            went_on = lost.state and (state is None or lost.state.stands > state.stands)
             sent_in_vain = 0 if went_on else sent_in_vain + 1
             if not lost.sent or sent_in_vain == TIMES_SENT:
                 raise
@@ -251,7 +251,7 @@ def runs(client: Any = None) -> list[dict[str, Any]]:
 
 def order(
     client: Any,
-    climb: Climb,
+    climb: Ascent,
     manifest: Manifest,
     *,
     state: State | None = None,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dem.checks import check_number
 from dem.kernels.logspace import respond_exactly, respond_with_the_best
 
 
@@ -31,3 +32,23 @@ class Hard:
 
     def respond(self, log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
         return respond_with_the_best(log_joint, out, weights)
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """q(h | v) ∝ p(h, v; θ)^β for 0 < β ≤ 1: at small β every state is nearly as likely.
+
+    The maximiser of E_q[log p(h, v; θ)] + H(q) / β, the free energy at temperature 1/β (Ueda and
+    Nakano 1998). With β rising to 1 the climb follows an optimum that few others are near of.
+    """
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        check_number("beta", self.beta, float, 0)
+        if not 0 < self.beta <= 1:
+            raise ValueError(f"beta must be above 0 and at most 1, got {self.beta}.")
+
+    def respond(self, log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
+        np.multiply(log_joint, self.beta, out=log_joint)
+        return respond_exactly(log_joint, out, weights)

@@ -2,13 +2,14 @@
 
 A start is called with (model, sample, seed) and is a generator, like the loop itself: it yields
 the passes over the data that it needs, is sent their totals, and returns parameters. Most need
-none, since a bounded sample of rows is enough.
+none, since a bounded sample of rows is enough. What is much work without the data it yields as
+`Errands`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,8 +21,22 @@ from dem.models.mixture import Mixture
 from dem.passes import Assign, Pass, Reservoir, Shares, Spread
 
 Array = np.ndarray
-Steps = Generator[Pass, Any, Params]
 NO_PASS: tuple[Pass, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Errands:
+    """A request: work that needs no data, to be done side by side, wherever there is room.
+
+    tasks : values to be called without arguments; their results are sent back in this order.
+    description : what it is for, in short.
+    """
+
+    tasks: tuple[Callable[[], Any], ...]
+    description: str
+
+
+Steps = Generator[Pass | Errands, Any, Params]
 
 
 class Start(Protocol):

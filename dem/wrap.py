@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dem.contract import Model, Params
+from dem.contract import Array, Model, Params
 from dem.stats import Stats
 
 
@@ -25,6 +25,12 @@ class Frozen:
         new = self.model.m_step(params, stats)
         for name in self.fields:
             new = _restore(new, params, name.split("."))
+        return new
+
+    def unflatten(self, vector: Array, like: Params) -> Params:
+        new = self.model.unflatten(vector, like)  # type: ignore[attr-defined]
+        for name in self.fields:
+            new = _restore(new, like, name.split("."))
         return new
 
     def __getattr__(self, name: str) -> Any:

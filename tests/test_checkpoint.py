@@ -18,12 +18,17 @@ import pytest
 import dem
 import trials
 from dem import checkpoint as checkpoints
+from dem.accelerate import QuasiNewton
 from dem.checkpoint import Keeper
 from dem.climb import Climb, State, Sweep, Turn
 from dem.engine.hosts import choose
+from dem.engine.readers import arrays
 from dem.errors import DataError
 from dem.report.progress import Silent
+from dem.schedules import Incremental, Stepwise
+from dem.stopping import Aitken
 from dem.store import read, write
+from dem.warm import WarmStart
 from faults import Cut, CutAfter
 
 RNG = np.random.default_rng(0)
@@ -54,6 +59,24 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, turns: int) -> None:
     else:  # cut off after its end: nothing is left to do
         dem.fit(MODEL, X, checkpoint=tmp_path / "kept", **HOW)
     assert bits(dem.resume(tmp_path / "kept", X)) == bits(dem.fit(MODEL, X, **HOW))
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "incremental": {"schedule": Incremental(3), "max_iter": 4},
+    "stepwise": {"schedule": Stepwise(3, sweeps=1), "accelerate": QuasiNewton()},
+    "accelerated": {"accelerate": QuasiNewton(2), "stop": Aitken(), "max_iter": 9},
+    "warm": {"start": WarmStart(candidates=2), "max_passes": 6.0, "max_time": 1e6},
+}
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4])
+@pytest.mark.parametrize("way", WAYS)
+def test_resuming_any_way_to_climb(
+    tmp_path: Path, way: str, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "MEMORY_BLOCK_BYTES", 1)
+    cut_off(tmp_path / "kept", turns, **WAYS[way])
+    assert bits(dem.resume(tmp_path / "kept", X)) == bits(dem.fit(MODEL, X, **(HOW | WAYS[way])))
 
 
 def test_in_the_second_of_several_attempts(tmp_path: Path) -> None:

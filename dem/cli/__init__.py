@@ -1,5 +1,5 @@
-"""The command line: `dem fit`, `dem predict`, `dem score`, `dem show`, `dem submit` and what
-follows it, `dem demo`.
+"""The command line: `dem fit`, `dem select`, `dem predict`, `dem score`, `dem show`, `dem submit`
+and what follows it, `dem demo`.
 
 Only click is imported here: what a command needs is imported when it runs, so that `dem --help`
 answers at once.
@@ -15,6 +15,7 @@ from dem.cli.options import debug_option
 from dem.cli.outcome import Commands
 from dem.cli.predict import predict
 from dem.cli.score import score
+from dem.cli.select import select
 from dem.cli.show import show
 
 __all__ = ["main"]
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (fit, predict, score, show, submit, attach, runs, cancel, demo):
+for command in (fit, select, predict, score, show, submit, attach, runs, cancel, demo):
     main.add_command(command)

@@ -9,10 +9,11 @@ import click
 
 MODELS = ("gaussian-mixture", "k-means")
 COVARIANCES = ("full", "tied", "diag", "spherical")
-STARTS = ("k-means||", "k-means++", "kmeans", "random", "random_from_data")
+STARTS = ("warm", "annealed", "k-means||", "k-means++", "kmeans", "random", "random_from_data")
 POSTERIORS = ("exact", "hard")
+SCHEDULES = ("auto", "batch", "incremental", "stepwise")
 
-MIXTURE_ONLY = ("covariance", "reg_covar", "posterior")
+MIXTURE_ONLY = ("covariance", "reg_covar", "posterior", "schedule", "max_passes", "max_time")
 # What the estimators call the options, where they call them otherwise.
 NAMES = {
     "gaussian-mixture": {
@@ -47,9 +48,18 @@ OPTIONS = (
     click.option(
         "--reg-covar", type=click.FloatRange(min=0), help="Added to the variances.  [1e-06]"
     ),
-    click.option("--init", type=click.Choice(STARTS), help="Where to begin.  [k-means||]"),
+    click.option("--init", type=click.Choice(STARTS), help="Where to begin.  [warm; k-means||]"),
     click.option("--n-init", type=click.IntRange(min=1), help="Starts; the best one is kept.  [1]"),
     click.option("--posterior", type=click.Choice(POSTERIORS), help="The E-step.  [exact]"),
+    click.option(
+        "--schedule",
+        type=click.Choice(SCHEDULES),
+        help="auto reads the data the least, batch is the textbook.  [auto]",
+    ),
+    click.option(
+        "--max-passes", type=click.FloatRange(min=0), help="Full reads of the data at most."
+    ),
+    click.option("--max-time", type=click.FloatRange(min=0), help="Seconds at most."),
     click.option(
         "--seed",
         type=click.IntRange(min=0),
@@ -75,6 +85,8 @@ def estimator_of(model: str, options: dict[str, Any]) -> Any:
         for name in MIXTURE_ONLY:
             if name in given:
                 raise click.UsageError(f"k-means has no --{name.replace('_', '-')}.")
+        if (word := given.get("init")) in ("warm", "annealed"):
+            raise click.UsageError(f"k-means has no --init {word}.")
         from dem.estimators import KMeans
 
         return KMeans(**arguments)

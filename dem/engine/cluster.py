@@ -88,14 +88,21 @@ class Cluster:
                 yield f"Worker {address}", worker["nthreads"], max(int(ends * limit) - used, 0)
 
     def sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-        """The pass over the blocks of each group: one total for each of them.
+        """The pass over the blocks of each group: one total for each of them."""
+        return self._persist(lambda: self._sweep(work, groups))
 
-        What workers lose as they die is done again by others; that much Dask does. Where all
-        trace of the pass is lost, as by `Client.restart`, it is begun afresh, a few times.
+    def run(self, tasks: Sequence[Callable[[], Any]]) -> tuple[Any, ...]:
+        """The results of tasks that need no data."""
+        return self._persist(lambda: self._run(tasks))
+
+    def _persist(self, act: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+        """What workers lose as they die is done again by others; that much Dask does.
+
+        Where all trace of it is lost, as by `Client.restart`, it is begun afresh, a few times.
         """
         for attempt in count():
             try:
-                return self._sweep(work, groups)
+                return act()
             except (CancelledError, KilledWorker) as error:
                 # Not again and again: it may be the task that kills its workers.
                 most = 1 if isinstance(error, KilledWorker) else RETRIES
@@ -114,20 +121,33 @@ class Cluster:
         turn = next(self._turns)
         shipped = self._shipped(work)
         dsk, roots = graph.build(self._name, turn, shipped, pieces)
-        futures = self.client.get(dsk, roots, sync=False)
+        totals = self._gathered(
+            dsk, roots, lambda: (min(self._done(f"{self._name}-{turn}"), n_blocks), n_blocks)
+        )
+        self.costs.learn(type(work), n_blocks, sum(seconds for _, seconds in totals))
+        self._tell(n_blocks, n_blocks)
+        return tuple(total for total, _ in totals)
+
+    def _run(self, tasks: Sequence[Callable[[], Any]]) -> tuple[Any, ...]:
+        shipped = self._shipped(tuple(tasks))
+        workers = sorted(self._workers())
+        dsk, keys = graph.errands(self._name, next(self._turns), shipped, len(tasks), workers)
+        return tuple(self._gathered(dsk, keys, lambda: (0, 0)))
+
+    def _gathered(self, dsk: Any, keys: list[Any], done: Callable[[], tuple[int, int]]) -> list:
+        """The results of these keys; tells of blocks done meanwhile."""
+        futures = self.client.get(dsk, keys, sync=False)
         # Not before: as long as there is one of its tasks the scheduler keeps the group of them
         # all, whereas it would remember a new one for every pass.
         self._release(self._totals)
         self._totals = futures
         with seceded():
             while not self._ended(futures):
-                self._tell(min(self._done(f"{self._name}-{turn}"), n_blocks), n_blocks)
-            totals = self.client.gather(futures)
-        self.costs.learn(type(work), n_blocks, sum(seconds for _, seconds in totals))
-        self._tell(n_blocks, n_blocks)
-        return tuple(total for total, _ in totals)
+                self._tell(*done())
+            results: list = self.client.gather(futures)
+        return results
 
-    def _shipped(self, work: Pass) -> bytes | TaskRef:
+    def _shipped(self, work: Any) -> bytes | TaskRef:
         """The pass as its graph is to have it: large parameters go from worker to worker.
 
         A driver on a worker keeps them there, and a lost copy ends the sweep, which is tried again.

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dem.climb import Begin, Fit, Interrupted, Requests, State, Sweep
+from dem.climb import Begin, Fit, Interrupted, Requests, State
 from dem.engine.blas import one_blas_thread
 from dem.engine.hosts import Engine, check_memory
+from dem.reading import Sweep
+from dem.starts import Errands
 
 
 class Observer(Protocol):
@@ -67,6 +69,13 @@ def drive(
     """
     answer, begun, otherwise = None, False, "failed"
     on_phase = getattr(observer, "on_phase", None)
+
+    def begin(phase: str) -> None:
+        nonlocal begun
+        if phase and on_phase:
+            begun = True
+            on_phase(phase)
+
     try:
         check_memory(engine, 0)  # before anything is read; with statistics once there are some
         while True:
@@ -77,11 +86,11 @@ def drive(
                 seconds = time.perf_counter() - began
                 answer = None
                 if isinstance(request, Sweep):
-                    phase = getattr(request.work, "description", "")
-                    if phase and on_phase:
-                        begun = True
-                        on_phase(phase)
+                    begin(getattr(request.work, "description", ""))
                     answer = engine.sweep(request.work, request.groups)
+                elif isinstance(request, Errands):
+                    begin(request.description)
+                    answer = engine.run(request.tasks)
                 elif isinstance(request, Begin):
                     if request.stats_bytes > limits.stats_bytes:
                         raise TooHeavy(request.state)

@@ -15,7 +15,6 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dem.engine import reduce, task
 from dem.engine.manifest import Manifest, Reader
 from dem.engine.meter import counter
-from dem.passes import Pass
 
 FAN_IN = 16
 LITERAL_BYTES = 256 * 2**10  # of a pass within its tasks: both ends keep the last 1 000 messages
@@ -68,10 +67,7 @@ def build(
     ranges: dict[Any, Any] = {}
     sums: dict[Any, Any] = {}
     shared: dict[Any, Any] = {}
-    if isinstance(shipped, bytes) and len(shipped) * sum(map(len, groups)) > LITERAL_BYTES:
-        common = (run, turn, "pass")
-        shared[common] = DataNode(common, shipped)
-        shipped = TaskRef(common)
+    shipped = _once(shared, (run, turn, "pass"), shipped, sum(map(len, groups)))
     homes, roots = {}, []
     for g, pieces in enumerate(groups):
         keys = [(run, turn, "range", g, j) for j in range(len(pieces))]
@@ -85,19 +81,46 @@ def build(
                 homes[key] = [piece.home]
         roots.append(_tree(sums, (run, turn, "sum", g), keys, pieces[0].n_leaves))
     # Soft pins: the worker that has had the blocks before has them in its page cache perhaps.
-    pins = {"workers": homes.get, "allow_other_workers": True} if homes else None
-    layers = {
-        f"{name}-shared": MaterializedLayer(shared),
-        f"{name}-ranges": MaterializedLayer(ranges, annotations=pins),
-        f"{name}-sums": MaterializedLayer(sums),
-    }
-    names = list(layers)
-    below = {names[0]: set(), names[1]: {names[0]}, names[2]: {names[1]}}
-    return HighLevelGraph(layers, below), roots
+    return _layers(name, shared, (ranges, homes), (sums, {})), roots
 
 
-def pickled(work: Pass) -> bytes:
-    """A pass as bytes, as its tasks want it.
+def errands(
+    run: str, turn: int, shipped: bytes | TaskRef, n: int, workers: Sequence[str]
+) -> tuple[HighLevelGraph, list[Any]]:
+    """The graph of n tasks that need no data, and their keys.
+
+    shipped : a tuple of them, as `pickled`: what they share is sent once.
+    workers : among which to share them out, or they would all go to where that is.
+    """
+    shared: dict[Any, Any] = {}
+    shipped = _once(shared, (run, turn, "errands"), shipped, n)
+    keys = [(run, turn, "errand", i) for i in range(n)]
+    tasks = {key: Task(key, _errand, shipped, i) for i, key in enumerate(keys)}
+    homes = {key: [workers[i % len(workers)]] for i, key in enumerate(keys) if workers}
+    return _layers(f"{run}-{turn}", shared, (tasks, homes)), keys
+
+
+def _once(shared: dict[Any, Any], key: Any, shipped: Any, n: int) -> Any:
+    """What n tasks are to have: the thing itself, or a reference to it if that would be much."""
+    if not isinstance(shipped, bytes) or len(shipped) * n <= LITERAL_BYTES:
+        return shipped
+    shared[key] = DataNode(key, shipped)
+    return TaskRef(key)
+
+
+def _layers(name: str, shared: dict[Any, Any], *above: tuple[dict, dict]) -> HighLevelGraph:
+    """Layers of tasks one above the other, each with the workers that had best do them."""
+    layers = {f"{name}-0": MaterializedLayer(shared)}
+    below: dict[str, set[str]] = {f"{name}-0": set()}
+    for level, (tasks, homes) in enumerate(above, 1):
+        pins = {"workers": homes.get, "allow_other_workers": True} if homes else None
+        layers[f"{name}-{level}"] = MaterializedLayer(tasks, annotations=pins)
+        below[f"{name}-{level}"] = {f"{name}-{level - 1}"}
+    return HighLevelGraph(layers, below)
+
+
+def pickled(work: Any) -> bytes:
+    """A pass, or errands, as bytes, as their tasks want them.
 
     A worker that cannot import the model's module would die of a message with the pass itself,
     and all the others after it; inside a task it is an error with a name.
@@ -161,6 +184,10 @@ def _run(
             n_leaves,
         )
     return Timed(nodes, threads * (time.perf_counter() - began))
+
+
+def _errand(shipped: bytes, i: int) -> Any:
+    return task.errand(cloudpickle.loads(shipped)[i])
 
 
 def _run_all(name: str, work: bytes, part: bytes, n_leaves: int, *rest: Any) -> tuple[Any, float]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dem.climb import SAMPLE_BYTES, SAMPLE_ROWS
 from dem.engine.local import Local
 from dem.engine.manifest import Manifest
+from dem.reading import SAMPLE_BYTES, SAMPLE_ROWS
 
 # Bytes that a pass takes for each row of a block, beyond the block: measured, 56 for a round of
 # k-means||, which has the most (distances, random numbers, keys, an index).

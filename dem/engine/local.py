@@ -81,3 +81,7 @@ class Local:
             reduce.root(reduce.merge((f.result() for f in fs), len(group)), len(group))
             for fs, group in zip(futures, groups, strict=True)
         )
+
+    def run(self, tasks: Sequence[Callable[[], Any]]) -> tuple[Any, ...]:
+        """The results of tasks that need no data."""
+        return tuple(self._pool.map(task.errand, tasks))

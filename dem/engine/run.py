@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dem.climb import Climb, Record, State
+from dem.climb import Ascent, Record, State
 from dem.engine.drive import Keeper
 from dem.engine.manifest import Manifest
 
@@ -58,7 +58,7 @@ class Order:
     sent : whether the data came out of the client's memory.
     """
 
-    climb: Climb
+    climb: Ascent
     manifest: Manifest
     state: State | None = None
     keeper: Lasting | None = None

@@ -111,6 +111,8 @@ class Fitted(BaseEstimator):
         self._fitted = fitted
         self.converged_, self.n_iter_ = fitted.converged, len(fitted.history)
         self.history_, self.n_passes_ = fitted.history, fitted.n_passes
+        self.phases_ = fitted.phases
+        self.n_rows_read_ = sum(phase.rows for phase in fitted.phases)
         self.n_features_in_ = fitted.params.components.means.shape[1]
 
     def _conclude(self, fitted: Fit, manifest: Manifest, X: Any) -> None:

@@ -10,9 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from dem.checks import check_number
 from dem.climb import Climb
-from dem.contract import Posterior, Schedule
 from dem.engine.manifest import Manifest
-from dem.estimators import given, inputs
+from dem.estimators import given, inputs, recipe
 from dem.estimators.criteria import Criteria
 from dem.estimators.fitted import Fitted
 from dem.families import Gaussian
@@ -20,10 +19,11 @@ from dem.families.covariance import Covariance
 from dem.fitting import Fit, total
 from dem.models.mixture import Mixture
 from dem.passes import LogLikelihood
+from dem.starts import Start
 from dem.storable import storable
 
 Array = np.ndarray
-NOT_THEIRS = ("history_", "n_passes_", "n_parameters_")
+NOT_THEIRS = ("history_", "n_passes_", "n_rows_read_", "phases_", "n_parameters_")
 
 
 @storable("GaussianMixture")
@@ -38,16 +38,20 @@ class GaussianMixture(DensityMixin, Fitted):
     n_components : int, default=1
     covariance_type : {"full", "tied", "diag", "spherical"} or a `Covariance`, default="full"
     tol : float, default=1e-3
-        Stop when the bound per row changes by less than this, in nats.
+        Stop when less than this is left to gain in the bound per row, in nats, going by the last
+        turns; with schedule="batch", when the bound changes by less.
     reg_covar : float, default=1e-6
         Added to the variances, in the squared units of the data. With columns whose variance is
         not far above it, use 0: a relative floor then guards against collapse.
     max_iter, n_init : int
-    init_params : {"k-means||", "k-means++", "kmeans", "random", "random_from_data"} or a start
-        "k-means||" reads data that exceed the sample of some 65 000 rows five times; the others
-        use only the sample, which "kmeans" clusters to the end. They measure distances in
-        standard deviations of each column, so that a start does not depend on units; in the
-        user's units where covariances are spherical, as those do depend on them.
+    init_params : {"auto", "warm", "k-means||", "k-means++", "kmeans", "random",
+            "random_from_data"} or a start
+        "warm" fits several candidates to a sample of some 65 000 rows and goes on with the best;
+        it is "auto", unless schedule is "batch" or a part of the start is given, where that is
+        "k-means||". This reads data that exceed the sample five times; the others use only the
+        sample, which "kmeans" clusters to the end. They measure distances in standard deviations
+        of each column, so that a start does not depend on units; in the user's units where
+        covariances are spherical, as those do depend on them.
     weights_init : (n_components,), means_init : (n_components, n_features), precisions_init
         Given parts of the start. `means_init` alone puts each row to its nearest mean.
     random_state : int, RandomState, Generator or None
@@ -55,8 +59,14 @@ class GaussianMixture(DensityMixin, Fitted):
         Go on from the parameters and the bound of the last fit.
     verbose : int or an observer
         1 shows progress.
-    schedule : {"auto", "batch"} or a `Schedule`
+    schedule : {"auto", "batch", "incremental", "stepwise"} or a `Schedule`
+        "auto" reads the data the least: full batches, accelerated, from a warm start, until what
+        is left to gain is below tol. "batch" is the textbook, turn by turn as in scikit-learn.
+    accelerate : {"auto", "quasi-newton", "none"} or an `Accelerator`
+        "auto" is "quasi-newton" unless schedule is "batch".
     posterior : {"exact", "hard"} or a `Posterior`
+    max_passes, max_time : float or None
+        Full reads of the data and seconds, start included, after which no other turn begins.
     checkpoint : path or URL, or None
         Where the fit is kept once a minute, for `GaussianMixture.resume` to go on from.
 
@@ -68,6 +78,9 @@ class GaussianMixture(DensityMixin, Fitted):
         For each turn the bound after the E and after the M half-step, and seconds.
     n_passes_ : float
         Full reads of the data, those of the start included.
+    n_rows_read_ : int
+    phases_ : tuple of Phase
+        Rows read and seconds, of the sample, the start and the turns.
     n_parameters_ : int
         Free parameters of the model.
 
@@ -85,7 +98,7 @@ class GaussianMixture(DensityMixin, Fitted):
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: Any = "k-means||",
+        init_params: Any = "auto",
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
@@ -93,7 +106,10 @@ class GaussianMixture(DensityMixin, Fitted):
         warm_start: bool = False,
         verbose: Any = 0,
         schedule: Any = "auto",
+        accelerate: Any = "auto",
         posterior: Any = "exact",
+        max_passes: float | None = None,
+        max_time: float | None = None,
         checkpoint: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -110,7 +126,10 @@ class GaussianMixture(DensityMixin, Fitted):
         self.warm_start = warm_start
         self.verbose = verbose
         self.schedule = schedule
+        self.accelerate = accelerate
         self.posterior = posterior
+        self.max_passes = max_passes
+        self.max_time = max_time
         self.checkpoint = checkpoint
 
     @classmethod
@@ -210,20 +229,23 @@ class GaussianMixture(DensityMixin, Fitted):
 
     def _climb(self, model: Mixture, manifest: Manifest) -> Climb:
         inputs.check_rows(manifest, "n_components", self.n_components)
-        again = self.warm_start and hasattr(self, "_fitted")
+        policies = recipe.policies_of(self)
+        if self.warm_start and hasattr(self, "_fitted"):
+            start: Start = given.last_of(self._fitted, model, manifest.n_columns)
+            n_init = 1
+        else:
+            start = given.start_of(self, model, manifest.n_columns)
+            n_init = self.n_init
         return Climb(
             model,
-            start=(
-                given.last_of(self._fitted, model, manifest.n_columns)
-                if again
-                else given.start_of(self, model, manifest.n_columns)
-            ),
-            schedule=inputs.resolve("schedule", self.schedule, inputs.SCHEDULES, Schedule),
-            posterior=inputs.resolve("posterior", self.posterior, inputs.POSTERIORS, Posterior),
+            start=start,
             max_iter=self.max_iter,
             tol=self.tol,
-            n_init=1 if again else self.n_init,
+            n_init=n_init,
             seed=inputs.seed_of(self.random_state),
+            max_passes=self.max_passes,
+            max_time=self.max_time,
+            **policies,
         )
 
     def _keep(self, fitted: Fit) -> None:

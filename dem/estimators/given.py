@@ -9,11 +9,12 @@ import numpy as np
 
 from dem.checkpoint import Saved
 from dem.contract import Sample
-from dem.estimators import inputs
+from dem.estimators import inputs, recipe
 from dem.families import Gaussian
 from dem.fitting import Fit
 from dem.models.mixture import Mixture, MixtureParams
 from dem.starts import Centres, Given, Start, Steps
+from dem.warm import WarmStart
 
 Array = np.ndarray
 
@@ -42,7 +43,7 @@ class PartlyGiven:
 
 def start_of(estimator: Any, model: Mixture, n_columns: int) -> Start:
     """The start that a Gaussian mixture's arguments describe, after checking what is given."""
-    start = inputs.resolve("init_params", estimator.init_params, inputs.STARTS, Start)
+    start = recipe.start_of(estimator)
     family: Any = model.family
     k, form = model.k, family.covariance
     shape = form.shape(k, n_columns)
@@ -51,6 +52,8 @@ def start_of(estimator: Any, model: Mixture, n_columns: int) -> Start:
     precisions = inputs.check_array_of("precisions_init", estimator.precisions_init, shape)
     if weights is None and means is None and precisions is None:
         return start
+    if isinstance(start, WarmStart):
+        start = start.start
     if weights is not None and ((weights < 0).any() or abs(weights.sum() - 1) > 1e-6):
         raise ValueError("weights_init must be non-negative and sum to 1.")
     if precisions is not None:
@@ -71,24 +74,26 @@ def arguments_of_model(model: Any) -> dict[str, Any]:
 
 def arguments_of(saved: Saved) -> dict[str, Any]:
     """The arguments that describe the fit of a checkpoint; ValueError as `arguments_of_model`."""
-    climb = saved.climb
+    climb, arguments = saved.climb, arguments_of_model(saved.climb.model)
+    words = recipe.words_of(climb)
     return {
-        **arguments_of_model(climb.model),
-        **_arguments_of_start(climb.start),
-        "schedule": inputs.word_of(climb.schedule, inputs.SCHEDULES),
-        "posterior": inputs.word_of(climb.posterior, inputs.POSTERIORS),
+        **arguments,
+        **_arguments_of_start(climb.start, warm=words["schedule"] != "batch"),
+        **words,
         "max_iter": climb.max_iter,
         "tol": climb.tol,
         "n_init": climb.n_init,
         "random_state": climb.seed,
+        "max_passes": climb.max_passes,
+        "max_time": climb.max_time,
     }
 
 
-def _arguments_of_start(start: Start) -> dict[str, Any]:
+def _arguments_of_start(start: Start, warm: bool) -> dict[str, Any]:
     if not isinstance(start, PartlyGiven):
-        return {"init_params": inputs.word_of(start, inputs.STARTS)}
+        return {"init_params": recipe.word_of(start, warm)}
     return {
-        **_arguments_of_start(start.start),
+        **_arguments_of_start(start.start, warm=False),
         "weights_init": start.weights,
         "means_init": start.means,
         "precisions_init": start.precisions,

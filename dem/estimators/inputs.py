@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dem import starts
+from dem.accelerate import Plain, QuasiNewton
 from dem.checks import check_number, check_offers
 from dem.engine.manifest import Manifest, cut, open_source, place_of
 from dem.engine.readers.arrays import open_array
@@ -21,12 +22,21 @@ from dem.families import Diagonal, Full, Spherical, Tied
 from dem.fitting import Fit
 from dem.posteriors import Exact, Hard
 from dem.report.progress import Observer, Progress, Silent
-from dem.schedules import FullBatch
+from dem.schedules import FullBatch, Incremental, Stepwise
+from dem.warm import Annealing, WarmStart
 
 COVARIANCES = {form.name: form for form in (Full(), Tied(), Diagonal(), Spherical())}
-SCHEDULES = {"auto": FullBatch(), "batch": FullBatch()}
+SCHEDULES = {
+    "auto": FullBatch(),
+    "batch": FullBatch(),
+    "incremental": Incremental(),
+    "stepwise": Stepwise(),
+}
+ACCELERATORS = {"none": Plain(), "quasi-newton": QuasiNewton()}
 POSTERIORS = {"exact": Exact(), "hard": Hard()}
 STARTS = {
+    "warm": WarmStart(),
+    "annealed": Annealing(),
     "k-means||": starts.KMeansParallel(),
     "k-means++": starts.KMeansPlusPlus(),
     "kmeans": starts.KMeansPlusPlus(lloyd=True),

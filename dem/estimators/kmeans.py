@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,6 +26,7 @@ from dem.kernels.seeding import nearest, squared_distances
 from dem.models.mixture import Mixture
 from dem.passes import Assign, Shares
 from dem.posteriors import Hard
+from dem.reading import Phase
 from dem.starts import Centres, Start
 from dem.storable import storable
 from dem.wrap import Frozen
@@ -214,8 +216,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
         self.cluster_centers_ = self._frame.outward(self._centres)
 
     def _conclude(self, fitted: Fit, manifest: Manifest, X: Any) -> None:
-        self._keep(replace(fitted, n_passes=fitted.n_passes + 1))  # with the one that follows
+        began = time.perf_counter()
+        self._keep(fitted)
         shares = self._assigned(manifest)
+        last = Phase("labels", manifest.n_rows, time.perf_counter() - began)
+        fitted = replace(fitted, n_passes=fitted.n_passes + 1, phases=(*fitted.phases, last))
+        self._keep(fitted)
         self.inertia_ = self._inertia(shares)
         self.labels_ = self.predict(X)
         fitted = replace(fitted, degenerate=())  # clusters without rows are told of below

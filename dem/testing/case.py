@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from dem.contract import Model, Params, Posterior, Sample
+from dem.accelerate import Plain
+from dem.contract import Accelerator, Model, Params, Posterior, Sample, Schedule
 from dem.em import EStep, Step, em
 from dem.posteriors import Exact, Hard
 from dem.schedules import FullBatch
 from dem.stats import Stats
 
 Array = np.ndarray
+Way = tuple[Schedule, Accelerator]
 Part = tuple[Array, Array | None]
 
 
@@ -110,14 +112,22 @@ class Case:
         with np.errstate(all="ignore"):
             return np.asarray(self.model.log_prob(self.model.prepare(params), self.rows))
 
-    def climb(self, posterior: Posterior, *parts: Part) -> list[Step]:
-        """The turns of the loop, from `params`, on all the rows or on the parts."""
-        loop = em(self.model, self.params, FullBatch(), 1)
+    def climb(
+        self, posterior: Posterior, *parts: Part, way: Way = (FullBatch(), Plain())
+    ) -> list[Step]:
+        """The turns of the loop, from `params`, on all the rows or on the parts.
+
+        way : the schedule, to which the parts are the groups, and the acceleration.
+        """
+        schedule, accelerate = way
+        parts = parts or (self.part,)
+        loop = em(self.model, self.params, schedule, len(parts), accelerate)
         steps: list[Step] = []
         request = next(loop)
         while len(steps) < self.turns:
             if isinstance(request, EStep):
-                request = loop.send((self.stats(request.params, posterior, *parts),))
+                at, groups = request.params, [parts[g] for g in request.groups]
+                request = loop.send(tuple(self.stats(at, posterior, part) for part in groups))
             else:
                 steps.append(request)
                 request = next(loop)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import faults
 from dem import GaussianMixture
+from dem.accelerate import QuasiNewton
 from dem.contract import Sample
 from dem.engine import reduce, task
 from dem.engine.local import Local
@@ -28,8 +29,10 @@ from dem.fitting import Fit, fit
 from dem.models.mixture import Mixture
 from dem.passes import Expectation
 from dem.posteriors import Exact
+from dem.schedules import Incremental, Stepwise
 from dem.starts import Centres, KMeansParallel
 from dem.stats import leaves
+from dem.warm import WarmStart
 
 BLOCK = 4096
 ROWS, COLUMNS = 20 * BLOCK + 123, 3
@@ -131,6 +134,24 @@ def test_weights_on_threads(
 def test_two_workers(client: Client, source: str, stored: Path, expected: dict[str, bytes]) -> None:
     with client.as_current():
         assert bits(fitted(SOURCES[source](stored))) == expected["unweighted"]
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "incremental": {"schedule": Incremental(5)},
+    "stepwise": {"schedule": Stepwise(5, sweeps=2)},
+    "accelerated": {"accelerate": QuasiNewton(2), "max_iter": 8},
+    "warm": {"start": WarmStart(candidates=3, turns=3), "accelerate": QuasiNewton()},
+}
+
+
+@two_workers
+@pytest.mark.parametrize("way", WAYS)
+def test_ways_to_climb(client: Client, way: str, stored: Path) -> None:
+    one = bits(fitted(X, WEIGHTS, threads=1, **WAYS[way]))
+    assert bits(fitted(SOURCES["Zarr path"](stored), WEIGHTS, threads=4, **WAYS[way])) == one
+    with client.as_current():
+        for source in ON_DISK_OR_NOT:
+            assert bits(fitted(SOURCES[source](stored), WEIGHTS, **WAYS[way])) == one
 
 
 @two_workers

@@ -126,7 +126,7 @@ def test_the_global_generator_is_left_alone(x: np.ndarray) -> None:
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_warm_start_goes_on(x: np.ndarray) -> None:
-    options: dict[str, Any] = {"tol": 0, "random_state": 0}
+    options: dict[str, Any] = {"tol": 0, "random_state": 0, "schedule": "batch"}
     warm = dem.GaussianMixture(3, warm_start=True, max_iter=5, **options)
     bounds = [b for _ in range(3) for b in warm.fit(x).lower_bounds_]
     unbroken = dem.GaussianMixture(3, max_iter=15, **options).fit(x)

@@ -44,7 +44,11 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fit(seed=None), TypeError, "seed must be int, got NoneType"),
     (lambda: fit(start="random"), TypeError, "start must be a Start .*got 'random'"),
     (lambda: fit(start=RandomRows), TypeError, "start must be a Start .*got the class RandomRows"),
-    (lambda: fit(schedule=5), TypeError, "schedule must be a Schedule .*got 5, .*no choose, merge"),
+    (
+        lambda: fit(schedule=5),
+        TypeError,
+        "schedule must be a Schedule .*got 5, .*no groups, choose, merge",
+    ),
     (lambda: fit(posterior=dem.Hard), TypeError, "posterior must be a Posterior .*the class Hard"),
     (lambda: fit(posterior=dem.FullBatch()), TypeError, "posterior must be .*has no respond"),
 ]

@@ -60,6 +60,8 @@ def given(form: str, rows: np.ndarray, k: int) -> dict[str, Any]:
 def fitted(kind: Any, form: str, rows: Any, k: int, turns: int, **options: Any) -> Any:
     weight = options.pop("sample_weight", None)
     options = {**given(form, rows, k), **options}
+    if kind is dem.GaussianMixture:
+        options["schedule"] = "batch"
     model = kind(k, covariance_type=form, max_iter=turns, tol=0.0, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -58,6 +58,12 @@ class Shared:
     def roots(self, covariances: Array) -> Array:
         return 1 / np.sqrt(covariances)
 
+    def flatten(self, covariances: Array) -> Array:
+        return np.log(covariances)
+
+    def unflatten(self, vector: Array, shape: tuple[int, ...]) -> Array:
+        return np.exp(vector)
+
     def precisions(self, roots: Array) -> Array:
         return roots**2
 

@@ -1,0 +1,346 @@
+"""Many climbs on shared reads of the data, of which those that cannot win are given up.
+
+A `Race` is a generator of the same kind as a `Climb`: it drives the generators of its climbs side
+by side, and puts what they ask for at the same time as one request.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dem.checks import check_number
+from dem.climb import Begin, Climb, Fit, Interrupted, Record, Requests, State, Turn
+from dem.contract import Array, Model, Params
+from dem.passes import Draw
+from dem.reading import Phase, Reads, Sweep
+from dem.shared import Evaluate, Results, Together
+from dem.starts import Errands
+from dem.stats import Stats
+
+CRITERIA = ("bic", "aic", "icl", "held_out")
+
+
+@dataclass(frozen=True, eq=False)
+class RaceState:
+    """Where a race stands after a read of the data.
+
+    states, fits : of each climb that goes on, and of each that has ended; None otherwise.
+    weight : Σ w of the rows.
+    history : of the leader, after each read of the data.
+    phases : what was read and spent so far.
+    """
+
+    states: tuple[State | None, ...]
+    fits: tuple[Fit | None, ...]
+    weight: float
+    history: tuple[Record, ...]
+    phases: tuple[Phase, ...]
+    attempt: int = 0
+
+    @property
+    def params(self) -> tuple[Params, ...]:
+        return tuple(one.params for one in (*self.states, *self.fits) if one is not None)
+
+    @property
+    def stands(self) -> tuple[int, int]:
+        return self.attempt, len(self.history)
+
+
+class Candidate(NamedTuple):
+    """A row of the table: how well a model fits, and how many parameters that took.
+
+    log_likelihood : Σᵢ wᵢ log p(vᵢ; θ) of the rows that were seen, in nats.
+    bic : −2 log L + P log n. aic : −2 log L + 2 P. Lower is better, here and in the next.
+    icl : bic + 2 Σᵢ wᵢ H(qᵢ), integrated completed likelihood (Biernacki et al. 2000).
+    held_out : mean log p(v; θ) of the rows that were held out, NaN without.
+    turns, converged : of its climb; one that was given up has not converged.
+    """
+
+    name: str
+    log_likelihood: float
+    n_parameters: int
+    bic: float
+    aic: float
+    icl: float
+    held_out: float
+    turns: int
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """What a race came to.
+
+    table, fits : of each candidate, in the order in which they were given.
+    best : the number of the winner.
+    n_passes : full reads of the data for all of them together.
+    history : of the leader after each read.
+    """
+
+    table: tuple[Candidate, ...]
+    fits: tuple[Fit, ...]
+    best: int
+    n_passes: float
+    history: tuple[Record, ...]
+    interrupted: bool = False
+
+    @property
+    def fit(self) -> Fit:
+        """That of the winner."""
+        return self.fits[self.best]
+
+    @property
+    def converged(self) -> bool:
+        return self.fit.converged
+
+
+class _Runner:
+    """A climb in a race: what it asks for, where it stands, what it came to."""
+
+    def __init__(self, model: Model, requests: Requests, state: State | None = None) -> None:
+        self.model, self._requests, self.state = model, requests, state
+        self.fit: Fit | None = None
+        self.request: Sweep | Errands | None = None
+        self.size = 0
+        self.advance(None)
+
+    def advance(self, answer: Any) -> None:
+        """Go on with what it has asked for, until it asks for more or ends."""
+        self.at_turn = False
+        try:
+            while True:
+                request = self._requests.send(answer)
+                answer = None
+                if isinstance(request, Begin):
+                    self.state, self.size = request.state, request.stats_bytes
+                elif isinstance(request, Turn):
+                    self.state, self.at_turn = request.state, True
+                else:
+                    self.request = request
+                    return
+        except StopIteration as end:
+            self._end(end.value)
+
+    @property
+    def ended(self) -> Fit:
+        """What it came to."""
+        assert self.fit is not None
+        return self.fit
+
+    def give_up(self) -> None:
+        """End it with what it has; Interrupted if that is nothing."""
+        try:
+            self._requests.throw(Interrupted())
+        except StopIteration as end:
+            self._end(end.value)
+
+    def _end(self, fit: Fit) -> None:
+        self.fit, self.request, self.at_turn = fit, None, True
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """Climbs on shared reads of the data.
+
+    climbs : with full batches, whose every turn is a read that all share.
+    names : of the candidates.
+    criterion : "bic", "aic", "icl" or "held_out", of which the best wins.
+    held_out : share of the rows that no climb sees.
+    rungs : reads after which the worse half of those that are left is given up, but for two: by
+        AIC if that is the criterion, or held-out rows are, else by BIC.
+    """
+
+    climbs: tuple[Climb, ...]
+    names: tuple[str, ...]
+    criterion: str = "bic"
+    held_out: float = 0.0
+    rungs: tuple[int, ...] = (5, 10, 20)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.criterion not in CRITERIA:
+            raise ValueError(f"criterion must be one of {CRITERIA}, got {self.criterion!r}.")
+        check_number("held_out", self.held_out, float, 0)
+        if self.held_out >= 1 or (self.held_out == 0 and self.criterion == "held_out"):
+            raise ValueError(f"held_out must be a share of the rows, got {self.held_out}.")
+        if not self.climbs or len(self.climbs) != len(self.names):
+            raise ValueError("there must be candidates, each with a name")
+
+    @property
+    def model(self) -> tuple[Model, ...]:
+        return tuple(climb.model for climb in self.climbs)
+
+    @property
+    def max_iter(self) -> int:
+        return max(climb.max_iter for climb in self.climbs)
+
+    def longer(self, max_iter: int) -> Race:
+        """The same with another limit to the turns of each climb."""
+        return replace(self, climbs=tuple(climb.longer(max_iter) for climb in self.climbs))
+
+    def run(
+        self, boundaries: Array, n_columns: int, state: RaceState | None = None
+    ) -> Generator[Any, Any, Selected]:
+        """The race over data whose blocks have these row offsets; from a state, or the start."""
+        reads = Reads(boundaries, n_columns, 1, state.phases if state else ())
+        reads.enter("race")
+        runners = self._runners(boundaries, n_columns, state)
+        history, weight = list(state.history if state else ()), state.weight if state else 0.0
+        begun = state is not None
+        try:
+            while active := [runner for runner in runners if runner.request]:
+                if errands := [r for r in active if isinstance(r.request, Errands)]:
+                    yield from _together(errands)
+                    continue
+                weight = (yield from self._read(active, reads)) or weight
+                if not all(runner.state or runner.fit for runner in runners):
+                    continue
+                if not begun:
+                    size = sum(runner.size for runner in runners)
+                    yield Begin(self._state(runners, (), weight, reads), 1, self.max_iter, size)
+                    begun = True
+                if all(runner.at_turn for runner in runners):
+                    history.append(self._record(runners, weight, len(history) + 1))
+                    if len(history) in self.rungs:
+                        self._halve(runners, weight)
+                    kept = self._state(runners, tuple(history), weight, reads)
+                    yield Turn(history[-1], kept)
+        except (Interrupted, KeyboardInterrupt):
+            if not history:
+                raise
+            for runner in runners:
+                if runner.fit is None:
+                    runner.give_up()
+            fits = tuple(runner.ended for runner in runners)
+            return self._selected(fits, None, weight, reads, history)
+        fits = tuple(runner.ended for runner in runners)
+        works = [Evaluate(f.model, f.params, self.held_out, self.seed) for f in fits]
+        (found,) = yield reads.counted(Sweep(Together(tuple(works)), [reads.every]))
+        return self._selected(fits, found.parts, weight, reads, history)
+
+    def _runners(self, boundaries: Array, n_columns: int, state: RaceState | None) -> list[_Runner]:
+        runners = []
+        for i, climb in enumerate(self.climbs):
+            before = state.states[i] if state else None
+            if state and before is None:
+                runners.append(_Runner(climb.model, _ended(state.fits[i])))
+            else:
+                requests = climb.run(boundaries, n_columns, before)
+                runners.append(_Runner(climb.model, requests, before))
+        return runners
+
+    def _read(self, active: Sequence[_Runner], reads: Reads) -> Generator[Sweep, Any, float]:
+        """One read for all who want the same blocks as the first; Σ w if it was a turn."""
+        groups = active[0].request.groups  # type: ignore[union-attr]
+        here = [r for r in active if r.request.groups == groups]  # type: ignore[union-attr]
+        works = [runner.request.work for runner in here]  # type: ignore[union-attr]
+        # The sample is the same for all who ask for as many rows.
+        first = {repr(w) if isinstance(w, Draw) else id(w): w for w in works}
+        request = Together(tuple(first.values()), self.held_out, self.seed)
+        totals: tuple[Results, ...] = yield reads.counted(Sweep(request, groups))
+        parts = [dict(zip(first, total.parts, strict=True)) for total in totals]
+        weight = 0.0
+        for runner, work in zip(here, works, strict=True):
+            key = repr(work) if isinstance(work, Draw) else id(work)
+            answer = tuple(part[key] for part in parts)
+            if isinstance(answer[0], Stats):
+                weight = sum(stats.weight for stats in answer)
+            runner.advance(answer)
+        return weight
+
+    def _halve(self, runners: Sequence[_Runner], weight: float) -> None:
+        """Give up the worse half of those that are not given up yet, but for two."""
+        left = [i for i, r in enumerate(runners) if not (r.fit and r.fit.interrupted)]
+        left.sort(key=lambda i: self._penalised(runners[i], weight))
+        for i in left[max((len(left) + 1) // 2, 2) :]:
+            if runners[i].fit is None:
+                runners[i].give_up()
+
+    def _penalised(self, runner: _Runner, weight: float) -> float:
+        """−2 log L + penalty, by the last bound."""
+        now = runner.fit or runner.state
+        assert now is not None
+        bound = now.history[-1].bound_e if now.history else -math.inf
+        model = runner.model
+        each = 2.0 if self.criterion in ("aic", "held_out") else math.log(max(weight, 1.0))
+        return each * model.n_parameters(now.params) - 2 * weight * bound
+
+    def _record(self, runners: Sequence[_Runner], weight: float, turn: int) -> Record:
+        """That of the leader."""
+        leader = min(runners, key=lambda runner: self._penalised(runner, weight))
+        now = leader.fit or leader.state
+        assert now is not None
+        return (
+            replace(now.history[-1], turn=turn)
+            if now.history
+            else Record(turn, -math.inf, -math.inf, 0.0)
+        )
+
+    def _state(
+        self, runners: Sequence[_Runner], history: tuple[Record, ...], weight: float, reads: Reads
+    ) -> RaceState:
+        return RaceState(
+            states=tuple(None if runner.fit else runner.state for runner in runners),
+            fits=tuple(runner.fit for runner in runners),
+            weight=weight,
+            history=history,
+            phases=reads.phases,
+        )
+
+    def _selected(
+        self,
+        fits: Sequence[Fit],
+        found: Sequence[Array] | None,
+        weight: float,
+        reads: Reads,
+        history: Sequence[Record],
+    ) -> Selected:
+        """The table; where nothing was evaluated in the end, by the last bounds."""
+        table = []
+        for i, (name, fit) in enumerate(zip(self.names, fits, strict=True)):
+            bound = fit.lower_bound * weight
+            total, n, entropy, beyond, kept = (
+                found[i] if found is not None else (bound, weight, math.nan, math.nan, 0.0)
+            )
+            p = fit.model.n_parameters(fit.params)
+            bic = p * math.log(n) - 2 * total
+            table.append(
+                Candidate(
+                    name, float(total), p, float(bic), float(2 * p - 2 * total),
+                    float(bic + 2 * entropy), float(beyond / kept) if kept else math.nan,
+                    len(fit.history), fit.converged,
+                )
+            )  # fmt: skip
+        sign = -1.0 if self.criterion == "held_out" else 1.0
+        values = [sign * getattr(row, self.criterion) for row in table]
+        interrupted = found is None
+        if interrupted and self.criterion in ("icl", "held_out"):
+            values = [row.bic for row in table]
+        # One that was given up may not win by a value that it owes to a few turns.
+        allowed = [
+            math.inf if fit.interrupted and not interrupted else v
+            for fit, v in zip(fits, values, strict=True)
+        ]
+        best = int(np.argmin(allowed))
+        return Selected(tuple(table), tuple(fits), best, reads.passes, tuple(history), interrupted)
+
+
+def _together(runners: Sequence[_Runner]) -> Generator[Errands, Any, None]:
+    """The errands of all of them, side by side."""
+    wanted = [runner.request.tasks for runner in runners]  # type: ignore[union-attr]
+    tasks = tuple(task for some in wanted for task in some)
+    results = iter((yield Errands(tasks, runners[0].request.description)))  # type: ignore[union-attr]
+    for runner, some in zip(runners, wanted, strict=True):
+        runner.advance(tuple(next(results) for _ in some))
+
+
+def _ended(fit: Fit | None) -> Requests:
+    """A climb that has come to this already."""
+    yield from ()
+    assert fit is not None
+    return fit

@@ -1,0 +1,112 @@
+"""What a fit reads: how the blocks form groups, the sample of rows it begins with, what it cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dem.contract import Sample
+from dem.errors import DataError
+from dem.passes import Draw, Pass
+
+SAMPLE_ROWS = 2**16
+SAMPLE_BYTES = 32 * 2**20
+SAMPLE_BLOCKS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A request: run this pass over each of these groups of blocks, and send their totals."""
+
+    work: Pass
+    groups: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a fit ("sample", "start", "turns"): the rows that it read, and its seconds."""
+
+    name: str
+    rows: int
+    seconds: float
+
+
+class Reads:
+    """The blocks of the data in groups, and an account of what is read of them.
+
+    boundaries : row offsets of the blocks.
+    n_groups : of about equal size, each spread over the data, where there are so many blocks.
+    before : what was read and spent already.
+    """
+
+    def __init__(
+        self, boundaries: np.ndarray, n_columns: int, n_groups: int, before: Sequence[Phase] = ()
+    ) -> None:
+        self.boundaries, self.n_columns = boundaries, n_columns
+        n_blocks = len(boundaries) - 1
+        self.every = range(n_blocks)
+        n_groups = min(n_groups, n_blocks)
+        self.groups = [range(g, n_blocks, n_groups) for g in range(n_groups)]
+        self._rows = np.diff(boundaries)
+        self._spent = {phase.name: phase for phase in before}
+        self._now, self._since = "", time.perf_counter()
+
+    def enter(self, phase: str) -> None:
+        """From now on it is this phase that rows and seconds are spent on."""
+        self._charge(0)
+        self._now = phase
+
+    def counted(self, sweep: Sweep) -> Sweep:
+        """The same, noted as read."""
+        self._charge(sum(int(self._rows[list(group)].sum()) for group in sweep.groups))
+        return sweep
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What was spent on each phase up to now."""
+        self._charge(0)
+        return tuple(self._spent.values())
+
+    @property
+    def passes(self) -> float:
+        """Full reads of the data; a partial one counts in part."""
+        return sum(phase.rows for phase in self._spent.values()) / int(self.boundaries[-1])
+
+    def _charge(self, rows: int) -> None:
+        now = time.perf_counter()
+        if self._now:
+            before = self._spent.get(self._now, Phase(self._now, 0, 0.0))
+            seconds = before.seconds + now - self._since
+            self._spent[self._now] = Phase(self._now, before.rows + rows, seconds)
+        self._since = now
+
+
+def sample(
+    reads: Reads, least: int, seed: int, missing: bool = False
+) -> Generator[Sweep, Any, Sample]:
+    """Random rows, some 65 000 where there are so many: all of them if they are few.
+
+    They come from up to 64 blocks spread evenly over the data, a share from each, since the rows
+    of a whole block need not be like the others. At least so many, if there are.
+
+    missing : whether NaN is a missing value.
+    """
+    every = np.arange(len(reads.every))
+    rows = np.diff(reads.boundaries)
+    n = int(rows.sum())
+    wanted = max(min(SAMPLE_ROWS, SAMPLE_BYTES // (8 * reads.n_columns)), least)
+    if n > wanted and len(every) > SAMPLE_BLOCKS:
+        phase = np.random.default_rng([seed, 0]).random()
+        strata = (np.arange(SAMPLE_BLOCKS) + phase) * len(every) / SAMPLE_BLOCKS
+        every = np.unique(strata.astype(int))
+    held = int(rows[every].sum())
+    work = Draw(min(wanted / max(held, 1), 1.0), seed, missing)
+    (drawn,) = yield reads.counted(Sweep(work, [every.tolist()]))
+    if not len(drawn.rows):
+        raise DataError("All sample weights are zero: no row of the data counts.")
+    complete = held == n and wanted >= held
+    return Sample.of(drawn.rows, drawn.weights, complete, share=min(wanted / n, 1.0))

@@ -1,0 +1,83 @@
+"""Which of many models: all of them fitted on shared reads of the data, and one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dem import checkpoint as checkpoints
+from dem.accelerate import Plain, QuasiNewton
+from dem.checkpoint import SECONDS
+from dem.climb import Climb
+from dem.contract import Model
+from dem.engine.manifest import Manifest, open_data
+from dem.fitting import carry_out
+from dem.race import Candidate, Race, Selected
+from dem.report.progress import Observer, Silent
+from dem.starts import Start
+from dem.stopping import Aitken
+from dem.store.place import URI
+from dem.warm import WarmStart
+
+__all__ = ["Candidate", "Selected", "select"]
+
+
+def select(
+    models: Mapping[str, Model] | Sequence[Model],
+    data: Any,
+    *,
+    criterion: str = "bic",
+    held_out: float = 0.0,
+    restarts: int = 5,
+    weights: Any = None,
+    start: Start | None = None,
+    max_iter: int = 200,
+    tol: float = 1e-5,
+    seed: int = 0,
+    rungs: Sequence[int] = (5, 10, 20),
+    max_passes: float | None = None,
+    max_time: float | None = None,
+    threads: int | None = None,
+    observer: Observer = Silent(),
+    checkpoint: URI | None = None,
+    checkpoint_seconds: float = SECONDS,
+) -> Selected:
+    """Fit many models to the same data and find the best, at the price of reading for one.
+
+    Each model has `restarts` starts on a sample of the rows, of which the best goes on (see
+    `dem.warm`). Then every read of the data is a turn for all models. After the reads in `rungs`
+    the worse half of those that are left is given up, but for two, which climb to the end. A last
+    read makes the table.
+
+    models : by name, or a sequence, whose names are their own words. Such as
+        ``{f"K={k}": dem.Mixture(k, dem.Gaussian()) for k in range(1, 21)}``.
+    criterion : "bic", "aic", "icl" or "held_out": the best of those that were not given up wins.
+    held_out : a share of the rows, chosen by a hash of their number and the seed, that no model
+        is fitted to, for their mean log-likelihood.
+    start : in the place of the warm start, if given.
+    tol : in nats per row; what is left to gain, going by the last turns, where a model stops.
+    The rest is as for `dem.fit`. From a checkpoint `dem.resume` goes on, to the same bits.
+
+    Raises ValueError for no models or a criterion that is none, and what `dem.fit` raises.
+    """
+    if not isinstance(models, Mapping):
+        models = {repr(model): model for model in models}
+    manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
+    climbs = tuple(
+        Climb(
+            model,
+            start or WarmStart(candidates=restarts),
+            accelerate=QuasiNewton() if hasattr(model, "flatten") else Plain(),
+            stop=Aitken(),
+            max_iter=max_iter,
+            tol=tol,
+            seed=seed,
+            max_passes=max_passes,
+            max_time=max_time,
+        )
+        for model in models.values()
+    )
+    race = Race(climbs, tuple(models), criterion, held_out, tuple(rungs), seed)
+    keeper = checkpoints.keeper(checkpoint, race, manifest, checkpoint_seconds)
+    found: Selected = carry_out(race, manifest, observer, keeper=keeper, threads=threads)
+    return found

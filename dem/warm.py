@@ -1,0 +1,206 @@
+"""A warm start: several fits to a sample of the rows, of which the best goes on to all of them.
+
+Where a fit lands matters more than how fast, and a sample tells nearly as well as all the rows
+which of several starts is best. What it costs does not grow with the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dem.accelerate import Plain, QuasiNewton
+from dem.checks import check_number, check_offers
+from dem.contract import Accelerator, Model, Params, Posterior, Sample
+from dem.em import Step, em
+from dem.passes import Block
+from dem.posteriors import Annealed, Exact
+from dem.schedules import FullBatch
+from dem.starts import Errands, Given, KMeansParallel, KMeansPlusPlus, Start, Steps
+from dem.stopping import Aitken
+
+Array = np.ndarray
+HELD_OUT = 0.2
+HELD_TIMES = 4
+SKETCH_ROWS = 50  # a component, to count parameters on
+SHAKE = 0.01
+KMEANS = KMeansPlusPlus()
+SETTLED = 1e-5  # nats per row: what a sample is not worth climbing further for
+MOST_TURNS = 100
+FEWEST_ROWS = 4_000
+ROWS_PER_PARAMETER = 12  # of a candidate's sample; the best goes on to twice as many
+LEAST_PER_PARAMETER = 4  # fewer rows than that say too little about all the others
+EFFORT = 20  # passes of all the data that candidates may take as long as
+FEWEST_CANDIDATES = 4
+MOST_SHARE = 0.1  # of the data, beyond what the parameters ask for
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """An errand: EM on a sample in memory from a start; (θ, mean log-likelihood of held rows)."""
+
+    model: Model
+    start: Start
+    seed: int
+    sample: Sample
+    held: Sample
+    turns: int
+    accelerate: Accelerator = Plain()
+    posterior: Posterior = Exact()
+
+    def __call__(self) -> tuple[Params, float]:
+        params, bounds = _on(self.sample, self.start(self.model, self.sample, self.seed)), []
+        for step in self._steps(params):
+            params = step.params
+            bounds.append(step.bound_e)
+            if len(bounds) == self.turns or Aitken()(bounds, SETTLED):
+                break
+        log_prob = self.model.log_prob(self.model.prepare(params), self.held.rows)
+        return params, float(self.held.weights @ log_prob / self.held.weights.sum())
+
+    def _steps(self, params: Params) -> Generator[Step, None, None]:
+        """The turns of EM on the sample, without end."""
+        model, rows, weights = self.model, self.sample.rows, self.sample.weights
+        loop = em(model, params, FullBatch(), 1, self.accelerate)
+        request = next(loop)
+        while True:
+            if isinstance(request, Step):
+                yield request
+                request = next(loop)
+            else:
+                prepared = model.prepare(request.params)
+                stats = model.e_step(prepared, rows, weights, self.posterior)
+                request = loop.send((stats,))
+
+
+@dataclass(frozen=True)
+class OnFewer:
+    """Another start, on so many random rows of the sample."""
+
+    start: Start
+    rows: int
+
+    def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
+        order = np.random.default_rng([seed, 5]).permutation(len(sample.rows))
+        return self.start(model, _part(sample, order[: self.rows]), seed)
+
+
+def _on(sample: Sample, steps: Steps) -> Params:
+    """What a start comes to, on a sample in the place of the data."""
+    answer = None
+    try:
+        while True:
+            work: Any = steps.send(answer)
+            answer = work(work.prepare(), Block(0, 0, sample.rows, sample.weights))
+    except StopIteration as end:
+        return end.value
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """The best of several fits to random rows of the sample.
+
+    `candidates` starts climb for some turns on about 12 rows a parameter. The half with the
+    higher likelihood of held-out rows climbs on, and so forth; the last goes on, accelerated, to
+    where it stands still on twice as many rows, or a tenth of the data if that is more and in the
+    sample. Where the sample has too few rows for that many parameters, `start` is used as it is.
+
+    start : of each candidate, on the sample in the place of the data. Every other candidate
+        begins at k-means++ centres as they were drawn, for variety, if `start` is k-means‖.
+    """
+
+    start: Start = KMeansParallel()
+    candidates: int = 16
+    turns: int = 10
+
+    def __post_init__(self) -> None:
+        check_offers("start", self.start, Start)
+        check_number("candidates", self.candidates, int, 1)
+        check_number("turns", self.turns, int, 1)
+
+    def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
+        rng = np.random.default_rng([seed, 4])
+        order = rng.permutation(len(sample.rows))
+        sketch = _part(sample, order[: SKETCH_ROWS * getattr(model, "k", 1)])
+        parameters = model.n_parameters(model.start(sketch, rng))
+        if len(order) < LEAST_PER_PARAMETER * parameters:
+            return (yield from self.start(model, sample, seed))
+        most = int((1 - HELD_OUT) * len(order))
+        few = min(max(FEWEST_ROWS, ROWS_PER_PARAMETER * parameters), most)
+        many = max(2 * few, int(MOST_SHARE * len(order) / sample.share))
+        seen, held = _part(sample, order[:few]), _part(sample, order[few : few * (1 + HELD_TIMES)])
+        affordable = int(EFFORT * len(order) / sample.share / (2 * self.turns * few))
+        trials = [
+            Trial(
+                model,
+                OnFewer(self._variant(i), max(few // 4, 2_000)),
+                seed + i,
+                seen,
+                held,
+                self.turns,
+            )
+            for i in range(min(self.candidates, max(affordable, FEWEST_CANDIDATES)))
+        ]
+        while len(trials) > 1:
+            results = yield Errands(tuple(trials), "trying starts on a sample")
+            ranked = sorted(
+                range(len(trials)), key=lambda i: -np.nan_to_num(results[i][1], nan=-np.inf)
+            )
+            trials = [
+                replace(trials[i], start=Given(results[i][0]))
+                for i in ranked[: (len(trials) + 1) // 2]
+            ]
+        last = replace(
+            trials[0],
+            sample=_part(sample, order[:many]),
+            turns=MOST_TURNS,
+            accelerate=QuasiNewton(),
+        )
+        ((params, _),) = yield Errands((last,), "fitting a sample")
+        return params
+
+    def _variant(self, i: int) -> Start:
+        """The start of a candidate."""
+        return KMeansPlusPlus() if i % 2 and isinstance(self.start, KMeansParallel) else self.start
+
+
+def _shaken(model: Any, params: Params, rng: np.random.Generator) -> Params:
+    flat = model.flatten(params)
+    return model.unflatten(flat + SHAKE * rng.standard_normal(flat.shape), params)
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """Deterministic annealing on a sample (Ueda and Nakano 1998): a start that is less of a guess.
+
+    From `start`, EM under `Annealed` posteriors with β through `betas`, which should rise, some
+    turns at each; then exactly. Where β is small components come to coincide: the parameters are
+    shaken by a hundredth before the next, as a ridge does not hold a ball.
+    """
+
+    start: Start = KMEANS
+    betas: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6, 0.8)
+    turns: int = 20
+
+    def __post_init__(self) -> None:
+        check_offers("start", self.start, Start)
+        check_number("turns", self.turns, int, 1)
+        for beta in self.betas:
+            Annealed(beta)
+
+    def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
+        start, rng = self.start, np.random.default_rng([seed, 6])
+        posteriors: list[Posterior] = [*map(Annealed, self.betas), Exact()]
+        for posterior in posteriors:
+            trial = Trial(model, start, seed, sample, sample, self.turns, posterior=posterior)
+            ((params, _),) = yield Errands((trial,), "annealing on a sample")
+            start = Given(_shaken(model, params, rng))
+        return params
+
+
+def _part(sample: Sample, chosen: Array) -> Sample:
+    """Some rows of a sample, for all that there are."""
+    return Sample.of(sample.rows[chosen], sample.weights[chosen], complete=True)

@@ -1,0 +1,65 @@
+"""Many models on a cluster: the bits of threads, whoever dies; and what a race tells."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distributed import Client
+
+import dem
+import faults
+from dem.race import Selected
+from dem.stats import leaves
+
+BLOCK = 4096
+X = np.random.default_rng(5).normal(size=(12 * BLOCK, 2)) * [1, 3] + [5, 0]
+HOW: dict[str, Any] = {"restarts": 2, "max_iter": 5, "tol": 0.0, "seed": 1, "held_out": 0.1}
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("small_blocks")]
+
+
+def models(one: Any) -> dict[str, Any]:
+    return {
+        "one": dem.Mixture(2, dem.Gaussian()),
+        "two": one,
+        "three": dem.Mixture(4, dem.Gaussian()),
+    }
+
+
+def bits(found: Selected) -> Any:
+    params = [[leaf.tobytes() for leaf in leaves(fit.params)] for fit in found.fits]
+    return found.table, found.best, params
+
+
+@pytest.mark.parametrize("kind", ["file", "array"])
+def test_a_worker_dies(client: Client, kind: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    whole = dem.select(models(dem.Mixture(3, dem.Gaussian())), X, threads=1, **HOW)
+    flag = tmp_path / "died"
+    dying = faults.Dying(3, dem.Gaussian(), marker=X[7 * BLOCK, 0], flag=str(flag))
+    client.wait_for_workers(2)
+    before = set(client.run(os.getpid).values())
+    data = dem.open_data(tmp_path / "x.npy", block_bytes=BLOCK * 16) if kind == "file" else X
+    with client.as_current():
+        found = dem.select(models(dying), data, **HOW)
+    assert flag.exists()
+    assert before - set(client.run(os.getpid).values())
+    assert bits(found) == bits(whole)
+
+
+def test_what_it_tells(client: Client) -> None:
+    told: list[Any] = []
+
+    class Telling(faults.Watching):
+        def on_start(self, description: str, total_steps: int | None) -> None:
+            told.append(description)
+
+        def on_step(self, step: Any) -> None:
+            told.append(step.bound_e)
+
+    with client.as_current():
+        found = dem.select(models(dem.Mixture(3, dem.Gaussian())), X, observer=Telling(), **HOW)
+    assert told[0] == "EM"
+    assert told[1:] == [record.bound_e for record in found.history]
+    assert [record.turn for record in found.history] == list(range(1, len(found.history) + 1))
