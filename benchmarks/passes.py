@@ -96,10 +96,10 @@ PROBLEMS = (
 )
 METHODS = {
     "batch": {"start": KMeansParallel(), "stop": Change(), "tol": 1e-9},
-    "batch, accelerated": {"start": KMeansParallel(), "accelerate": QuasiNewton()},
+    "accelerated": {"start": KMeansParallel(), "accelerate": QuasiNewton()},
     "incremental": {"start": KMeansParallel(), "schedule": Incremental()},
     "stepwise": {"start": KMeansParallel(), "schedule": Stepwise()},
-    "warm, batch": {"start": WarmStart()},
+    "warm": {"start": WarmStart()},
     "default": {"start": WarmStart(), "accelerate": QuasiNewton()},
 }
 SETTLED = {"stop": Aitken(), "tol": 1e-7}

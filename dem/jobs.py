@@ -262,7 +262,7 @@ def order(
 
     Raises `Unhosted` if it cannot, ValueError if there is a run of that name already.
     """
-    from dem.engine.cluster import on_workers
+    from dem.engine.placement import on_workers
     from dem.engine.scheduler import dumps
 
     host(client)

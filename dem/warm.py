@@ -28,8 +28,8 @@ HELD_TIMES = 4
 SKETCH_ROWS = 50  # a component, to count parameters on
 SHAKE = 0.01
 KMEANS = KMeansPlusPlus()
-SETTLED = 1e-5  # nats per row: what a sample is not worth climbing further for
-MOST_TURNS = 100
+SETTLED = 1e-6  # nats per row: what a sample is not worth climbing further for
+MOST_TURNS = 200
 FEWEST_ROWS = 4_000
 ROWS_PER_PARAMETER = 12  # of a candidate's sample; the best goes on to twice as many
 LEAST_PER_PARAMETER = 4  # fewer rows than that say too little about all the others
@@ -124,8 +124,7 @@ class WarmStart:
     def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
         rng = np.random.default_rng([seed, 4])
         order = rng.permutation(len(sample.rows))
-        sketch = _part(sample, order[: SKETCH_ROWS * getattr(model, "k", 1)])
-        parameters = model.n_parameters(model.start(sketch, rng))
+        parameters = _parameters(model, sample, order, rng)
         if len(order) < LEAST_PER_PARAMETER * parameters:
             return (yield from self.start(model, sample, seed))
         most = int((1 - HELD_OUT) * len(order))
@@ -177,13 +176,15 @@ class Annealing:
     """Deterministic annealing on a sample (Ueda and Nakano 1998): a start that is less of a guess.
 
     From `start`, EM under `Annealed` posteriors with β through `betas`, which should rise, some
-    turns at each; then exactly. Where β is small components come to coincide: the parameters are
-    shaken by a hundredth before the next, as a ridge does not hold a ball.
+    turns at each, on about 12 rows a parameter; then exactly. Where β is small components come to
+    coincide: the parameters are shaken by a hundredth before the next, as a ridge does not hold a
+    ball. It is not for tied covariances: what all components share then covers all the rows, and
+    they may stay where they are.
     """
 
     start: Start = KMEANS
     betas: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6, 0.8)
-    turns: int = 20
+    turns: int = 50
 
     def __post_init__(self) -> None:
         check_offers("start", self.start, Start)
@@ -193,12 +194,21 @@ class Annealing:
 
     def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
         start, rng = self.start, np.random.default_rng([seed, 6])
+        order = rng.permutation(len(sample.rows))
+        parameters = _parameters(model, sample, order, rng)
+        sample = _part(sample, order[: max(FEWEST_ROWS, ROWS_PER_PARAMETER * parameters)])
         posteriors: list[Posterior] = [*map(Annealed, self.betas), Exact()]
         for posterior in posteriors:
             trial = Trial(model, start, seed, sample, sample, self.turns, posterior=posterior)
             ((params, _),) = yield Errands((trial,), "annealing on a sample")
             start = Given(_shaken(model, params, rng))
         return params
+
+
+def _parameters(model: Model, sample: Sample, order: Array, rng: np.random.Generator) -> int:
+    """How many the model has, by a start on a few rows."""
+    sketch = _part(sample, order[: SKETCH_ROWS * getattr(model, "k", 1)])
+    return model.n_parameters(model.start(sketch, rng))
 
 
 def _part(sample: Sample, chosen: Array) -> Sample:

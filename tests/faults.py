@@ -127,3 +127,11 @@ class CutAfter(Watching):
         self.left -= 1
         if not self.left:
             raise Cut
+
+
+def large(limit: int) -> int:
+    """From now on passes of so many bytes are large to this process; how many it took before."""
+    from dem.engine import cluster
+
+    before, cluster.LARGE_BYTES = cluster.LARGE_BYTES, limit
+    return before

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from itertools import count
 from typing import Any, Self
 from uuid import uuid4
@@ -19,16 +17,13 @@ from distributed.client import _wait
 from distributed.scheduler import KilledWorker
 from distributed.threadpoolexecutor import thread_state
 
-from dem.engine import graph, plan, task
-from dem.engine.graph import Piece, futures_of
-from dem.engine.manifest import Manifest, Reader
-from dem.engine.readers.base import Spans
-from dem.engine.readers.lazy import FutureRows
+from dem.engine import graph, plan
+from dem.engine.manifest import Manifest
+from dem.engine.placement import Placement
 from dem.passes import Pass
 
 RETRIES = 3
 PAUSE_SECONDS = 0.1
-PLANS_KEPT = 4
 TICK_SECONDS = 0.25
 LARGE_BYTES = 10 * 2**20  # what a scheduler had better not receive, keep and send in a graph
 
@@ -64,20 +59,17 @@ class Cluster:
         self._pass: list[Future] = []  # the last that was large
         self.costs = plan.Costs()
         self._span = ExitStack()
-        self._scattered: list[Future] = []
-        self._placed = manifest  # as the workers are to read it
-        self._pieces_of: dict[Any, list[Piece]] = {}
-        self._homes: dict[int, Any] = {}  # of each block the key of what it rests on, if anything
+        self._placement = Placement(manifest, client)
 
     def __enter__(self) -> Self:
-        self._place()
+        self._placement.place()
         self._span.enter_context(span("dem"))  # one for all passes: the scheduler keeps each
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._span.close()
         self._release([*self._totals, *self._pass])
-        self._forget()
+        self._placement.forget()
 
     def memory(self) -> Iterator[tuple[str, int, int]]:
         """(where, threads, bytes available to them) for each process that does the work."""
@@ -109,22 +101,26 @@ class Cluster:
                 if attempt == most or self.client.status != "running":
                     raise
                 time.sleep(PAUSE_SECONDS * 2**attempt)
-                self._place()
+                self._placement.place()
         raise AssertionError("unreachable")
 
     def _sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
         n_blocks = sum(map(len, groups))
         busy = self.costs.expected(type(work), n_blocks)
         workers = dict(sorted(self._workers().items()))
-        n = plan.ranges(max(sum(workers.values()), 1), len(workers), busy)
-        pieces = [self._pieces(group, workers, n) for group in groups]
+        threads = max(sum(workers.values()), 1)
+        n = plan.ranges(threads, len(workers), busy)
+        speeds = dict.fromkeys(workers, 1.0)
+        if busy and busy / threads > plan.SLOW_SECONDS:
+            speeds = self.costs.speeds(type(work), workers)
+        pieces = [self._placement.pieces(group, workers, n, speeds) for group in groups]
         turn = next(self._turns)
         shipped = self._shipped(work)
         dsk, roots = graph.build(self._name, turn, shipped, pieces)
         totals = self._gathered(
             dsk, roots, lambda: (min(self._done(f"{self._name}-{turn}"), n_blocks), n_blocks)
         )
-        self.costs.learn(type(work), n_blocks, sum(seconds for _, seconds in totals))
+        self.costs.learn(type(work), plan.together(spent for _, spent in totals))
         self._tell(n_blocks, n_blocks)
         return tuple(total for total, _ in totals)
 
@@ -178,60 +174,6 @@ class Cluster:
         if self._on_blocks:
             self._on_blocks(done, n_blocks)
 
-    def _pieces(self, group: Sequence[int], workers: Mapping[str, int], n: int) -> list[Piece]:
-        """At most n or so pieces of the work, the same as the last time where nothing has changed.
-
-        Of data that live on workers they may be others each time, as those move.
-        """
-        if self._homes or not isinstance(group, range):
-            return self._cut(group, workers, n)
-        asked = (group, tuple(workers.items()), n)
-        if asked not in self._pieces_of:
-            while len(self._pieces_of) >= PLANS_KEPT:
-                del self._pieces_of[next(iter(self._pieces_of))]
-            self._pieces_of[asked] = self._cut(group, workers, n)
-        return self._pieces_of[asked]
-
-    def _cut(self, group: Sequence[int], workers: Mapping[str, int], n: int) -> list[Piece]:
-        """Contiguous ranges; or, of data that live on workers, the blocks of one worker each."""
-        threads = max(sum(workers.values()), 1)
-        if self._homes:
-            return [Piece.of(part) for part in self._resident(group, n / threads, workers)]
-        parts = task.split(self._placed, group, n)
-        if threads > plan.INNER_THREADS:
-            return [Piece.of(part, threads=max(workers.values())) for part in parts]
-        addresses = [address for address, some in workers.items() for _ in range(some)] or [""]
-        homes = (addresses[j * len(addresses) // len(parts)] for j in range(len(parts)))
-        return [Piece.of(part, home) for part, home in zip(parts, homes, strict=False)]
-
-    def _resident(
-        self, group: Sequence[int], per_thread: float, workers: Mapping[str, int]
-    ) -> Iterator[task.Range]:
-        keys = list(set(self._homes.values()))
-        holders = self.client.sync(self.client.scheduler.who_has, keys=keys)
-        by_worker = defaultdict(list)
-        for leaf, block in enumerate(group):
-            by_worker[min(holders.get(self._homes.get(block), ()), default="")].append(leaf)
-        for worker, mine in sorted(by_worker.items()):
-            n = max(round(per_thread * workers.get(worker, 1)), 1)
-            yield from task.pick(self._placed, group, mine, n)
-
-    def _place(self) -> None:
-        """Send the workers what lives in this process; find a Future that each block rests on."""
-        self._forget()
-        self._placed, self._scattered = on_workers(self.manifest, self.client)
-        reader = self._placed.reader
-        if futures_of(reader):
-            for block in range(self.manifest.n_blocks):
-                if futures := futures_of(reader.take([block])):
-                    self._homes[block] = futures[0].key
-
-    def _forget(self) -> None:
-        """Let the workers forget what they were sent."""
-        self._release(self._scattered)
-        self._scattered, self._placed, self._homes = [], self.manifest, {}
-        self._pieces_of.clear()
-
 
 @contextmanager
 def seceded() -> Iterator[None]:
@@ -244,20 +186,3 @@ def seceded() -> Iterator[None]:
         yield
     finally:
         rejoin()
-
-
-def on_workers(manifest: Manifest, client: Client) -> tuple[Manifest, list[Future]]:
-    """The manifest with readers of data in this process sent to the workers, and what was sent."""
-    scattered: list[Future] = []
-
-    def sent(reader: Reader) -> Reader:
-        if not reader.in_memory:
-            return reader
-        parts = [reader.read(block) for block in range(manifest.n_blocks)]
-        futures = client.scatter(parts, hash=False)
-        scattered.extend(futures)
-        spans, first = Spans(manifest.boundaries), parts[0]
-        return FutureRows(dict(enumerate(futures)), spans, first.shape[1:], first.dtype)
-
-    weights = manifest.weights and sent(manifest.weights)
-    return replace(manifest, reader=sent(manifest.reader), weights=weights), scattered

@@ -11,8 +11,9 @@ from typing import Any
 import cloudpickle
 from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from distributed import get_worker
 
-from dem.engine import reduce, task
+from dem.engine import plan, reduce, task
 from dem.engine.manifest import Manifest, Reader
 from dem.engine.meter import counter
 
@@ -46,10 +47,10 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Timed:
-    """A partial sum, and the seconds that all of its tasks took."""
+    """A partial sum, and what its tasks took on each worker."""
 
     nodes: reduce.Partial
-    seconds: float
+    spent: plan.Spent
 
 
 def build(
@@ -59,7 +60,7 @@ def build(
 
     shipped : the pass as `pickled`, or a reference to it where workers have it already.
 
-    Each total comes with seconds, see `_root`. All keys begin with (run, turn): turns must be
+    Each total comes with what it took, see `_root`. All keys begin with (run, turn): turns must be
     fresh, since a scheduler answers with the old result for a key that it knows. To a scheduler
     the tasks of a run are one group, which lasts as long as some task of it is remembered.
     """
@@ -177,30 +178,36 @@ def _run(
     began, count = time.perf_counter(), counter(name)
     asked, mine = cloudpickle.loads(work), cloudpickle.loads(part).resolved(rows, weights)
     if threads == 1:
-        return Timed(task.run(asked, mine, count), time.perf_counter() - began)
+        return _timed(task.run(asked, mine, count), mine, time.perf_counter() - began)
     with ThreadPoolExecutor(threads, "dem") as pool:
         nodes = reduce.merge(
             pool.map(lambda piece: task.run(asked, piece, count), task.shared_out(mine, threads)),
             n_leaves,
         )
-    return Timed(nodes, threads * (time.perf_counter() - began))
+    return _timed(nodes, mine, threads * (time.perf_counter() - began))
+
+
+def _timed(nodes: reduce.Partial, part: task.Range, seconds: float) -> Timed:
+    return Timed(nodes, {get_worker().address: (len(part.blocks), seconds)})
 
 
 def _errand(shipped: bytes, i: int) -> Any:
     return task.errand(cloudpickle.loads(shipped)[i])
 
 
-def _run_all(name: str, work: bytes, part: bytes, n_leaves: int, *rest: Any) -> tuple[Any, float]:
+def _run_all(
+    name: str, work: bytes, part: bytes, n_leaves: int, *rest: Any
+) -> tuple[Any, plan.Spent]:
     """A range task that is the whole of a pass."""
     return _root([_run(name, work, part, n_leaves, *rest)], n_leaves)
 
 
 def _merge(parts: list[Timed], n_leaves: int) -> Timed:
     nodes = reduce.merge((part.nodes for part in parts), n_leaves)
-    return Timed(nodes, sum(part.seconds for part in parts))
+    return Timed(nodes, plan.together(part.spent for part in parts))
 
 
-def _root(parts: list[Timed], n_leaves: int) -> tuple[Any, float]:
-    """(the sum of all leaves, seconds that all range tasks took together)."""
+def _root(parts: list[Timed], n_leaves: int) -> tuple[Any, plan.Spent]:
+    """(the sum of all leaves, what the range tasks took on each worker)."""
     whole = _merge(parts, n_leaves)
-    return reduce.root(whole.nodes, n_leaves), whole.seconds
+    return reduce.root(whole.nodes, n_leaves), whole.spent

@@ -61,10 +61,20 @@ class Range:
 
 
 def pick(
-    manifest: Manifest, group: Sequence[int], chosen: Sequence[int], pieces: int
+    manifest: Manifest,
+    group: Sequence[int],
+    chosen: Sequence[int],
+    pieces: int,
+    shares: Sequence[float] | None = None,
 ) -> list[Range]:
-    """At most `pieces` ranges of about the same length over the chosen leaves of a group."""
-    edges = np.linspace(0, len(chosen), min(pieces, len(chosen)) + 1).astype(int)
+    """At most `pieces` ranges over the chosen leaves of a group.
+
+    They are of about the same length, or in proportion to `shares`, one for each; some may then
+    be empty.
+    """
+    pieces = min(pieces, len(chosen))
+    parts = np.cumsum([0.0, *(shares or [1.0] * pieces)])
+    edges = np.rint(parts / parts[-1] * len(chosen)).astype(int)
     ranges = []
     spans = Spans(manifest.boundaries)
     for a, b in pairwise(edges):
@@ -90,9 +100,14 @@ def _taken(group: Sequence[int], leaves: Sequence[int]) -> Sequence[int]:
     return [group[leaf] for leaf in leaves]
 
 
-def split(manifest: Manifest, group: Sequence[int], pieces: int) -> list[Range]:
-    """At most `pieces` contiguous ranges over the blocks of a group."""
-    return pick(manifest, group, range(len(group)), pieces)
+def split(
+    manifest: Manifest,
+    group: Sequence[int],
+    pieces: int,
+    shares: Sequence[float] | None = None,
+) -> list[Range]:
+    """At most `pieces` contiguous ranges over the blocks of a group; see `pick`."""
+    return pick(manifest, group, range(len(group)), pieces, shares)
 
 
 def shared_out(part: Range, pieces: int) -> list[Range]:

@@ -122,7 +122,7 @@ def test_large_parameters_travel_from_worker_to_worker(limited: Client, tmp_path
     how = HOW | {"n_init": 1}
     whole = dem.fit(slow, tmp_path / "x.npy", **how)
     limited.wait_for_workers(2)
-    before = limited.run(large, limit=0)
+    before = limited.run(faults.large, limit=0)
     job = dem.submit(slow, tmp_path / "x.npy", client=limited, **how)
     lost: set[str] = set()
     while job.status()["state"] not in ("done", "failed"):
@@ -130,16 +130,9 @@ def test_large_parameters_travel_from_worker_to_worker(limited: Client, tmp_path
             lost |= set(limited.run_on_scheduler(lose_the_pass))
             assert not limited.run_on_scheduler(literal_passes)
         time.sleep(0.1)
-    limited.run(large, limit=max(before.values()))
+    limited.run(faults.large, limit=max(before.values()))
     assert bits(job.result(60)) == bits(whole)
     assert lost
-
-
-def large(limit: int) -> int:
-    from dem.engine import cluster
-
-    before, cluster.LARGE_BYTES = cluster.LARGE_BYTES, limit
-    return before
 
 
 def lose_the_pass(dask_scheduler: Any) -> list[str]:

@@ -2,9 +2,12 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from dem.engine import plan
+from dem.engine import plan, task
+from dem.engine.manifest import Manifest
+from dem.engine.readers.arrays import ArraySource
 
 
 def test_unmeasured_work_is_taken_to_be_long() -> None:
@@ -40,6 +43,30 @@ def test_a_task_for_each_process_of_a_very_large_cluster() -> None:
 def test_costs_are_of_each_kind_of_pass() -> None:
     costs = plan.Costs()
     assert costs.expected(int, 10) is None
-    costs.learn(int, 5, 2.0)
+    costs.learn(int, {"a": (2, 0.5), "b": (3, 1.5)})
     assert costs.expected(int, 10) == 4.0
     assert costs.expected(str, 10) is None
+
+
+def test_speeds_are_those_of_late_in_steps() -> None:
+    costs = plan.Costs()
+    assert costs.speeds(int, "abc") == {"a": 1.0, "b": 1.0, "c": 1.0}
+    for _ in range(6):
+        costs.learn(int, {"a": (10, 1.0), "b": (10, 1.05), "c": (10, 4.1)})
+    assert costs.speeds(int, "abcd") == {"a": 1.0, "b": 1.0, "c": 0.25, "d": 1.0}
+    for _ in range(8):
+        costs.learn(int, {"c": (10, 1.0)})
+    assert costs.speeds(int, "abc")["c"] == 1.0
+    costs.learn(int, {"a": (10, 1e9), "b": (10, 0.0)})
+    assert min(costs.speeds(int, "abc").values()) >= 1 / 16
+
+
+def test_ranges_in_proportion_to_shares() -> None:
+    boundaries = np.arange(101, dtype=np.int64)
+    rows = np.zeros((100, 1))
+    manifest = Manifest(ArraySource(rows).reader(boundaries), boundaries, 1, rows.dtype)
+    parts = task.split(manifest, range(100), 4, [1.0, 1.0, 0.25, 1.0])
+    assert [len(part.blocks) for part in parts] == [31, 31, 7, 31]
+    assert [block for part in parts for block in part.blocks] == list(range(100))
+    few = task.split(manifest, range(2), 2, [1.0, 1 / 16])
+    assert [len(part.blocks) for part in few] == [2, 0]
