@@ -41,9 +41,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import dem
-from dem.climb import Climb, State, turn_by_turn
+from dem.climb import Climb, turn_by_turn
 from dem.engine.local import Local
 from dem.engine.manifest import open_data
+from dem.records import State
 
 SHAPES = ("500000x16x10", "1000000x2x5", "100000x64x32")
 COVARIANCES = ("full", "tied", "diag", "spherical")

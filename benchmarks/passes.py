@@ -25,10 +25,11 @@ import numpy as np
 
 import dem
 from dem.accelerate import QuasiNewton
-from dem.climb import Climb, Turn
+from dem.climb import Climb
 from dem.engine.drive import drive
 from dem.engine.local import Local
 from dem.engine.manifest import open_data
+from dem.records import Turn
 from dem.report.progress import Silent
 from dem.schedules import Incremental, Stepwise
 from dem.starts import KMeansParallel

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from dem.climb import Ascent, Climb, State
+from dem.climb import Climb
 from dem.engine.blas import blas_architecture
 from dem.engine.manifest import Manifest
 from dem.engine.patience import patiently
 from dem.errors import DataError
 from dem.race import Race, RaceState
+from dem.records import Ascent, State
 from dem.storable import JSON
 from dem.store import read, write
 from dem.store.claim import MARKER, Claim, disown, holder

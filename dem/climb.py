@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -21,123 +21,12 @@ from dem.contract import Accelerator, Flat, Model, Params, Posterior, Sample, Sc
 from dem.em import EStep, Step, em
 from dem.passes import Expectation
 from dem.posteriors import Exact
-from dem.reading import Phase, Reads, Sweep, sample
+from dem.reading import Reads, Sweep, sample
+from dem.records import Begin, Fit, Interrupted, Record, Requests, State, Turn
 from dem.schedules import FullBatch
 from dem.starts import Errands, FromModel, Start
 from dem.stats import leaves
 from dem.stopping import Change, Stop
-
-
-class Interrupted(Exception):
-    """Thrown into a fit to end it: it returns what it has, or raises this if that is nothing."""
-
-
-@dataclass(frozen=True)
-class Begin:
-    """An announcement: attempt so-and-so of so many begins here, with statistics of this size."""
-
-    state: Any  # a State
-    attempts: int
-    max_iter: int
-    stats_bytes: int
-
-
-@dataclass(frozen=True)
-class Record:
-    """One turn as the history keeps it: bounds in nats per row, seconds of wall time.
-
-    groups : how many groups of blocks had their q set afresh in it.
-    """
-
-    turn: int
-    bound_e: float
-    bound: float
-    seconds: float
-    groups: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """What a fit has come to.
-
-    params : the parameters after the last M-step.
-    history : a `Record` for each turn.
-    converged : whether the bound stood still before the turns ran out.
-    interrupted : whether it was ended from outside.
-    n_passes : full reads of the data, start and sample included (a partial read counts in part).
-    phases : rows read and seconds, of the sample, the start, and the turns.
-    degenerate : what is wrong with components that collapsed or starved, in words.
-    """
-
-    model: Any  # a Model
-    params: Params
-    history: tuple[Record, ...]
-    converged: bool
-    interrupted: bool
-    n_passes: float
-    phases: tuple[Phase, ...] = ()
-    degenerate: tuple[str, ...] = ()
-
-    @property
-    def lower_bound(self) -> float:
-        """The bound after the last E half-step, per row; −∞ before the first."""
-        return self.history[-1].bound_e if self.history else -math.inf
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """Where a fit stands after a turn: all that it takes to go on to the same bits.
-
-    attempt : which of the starts this is, from 0.
-    params, memory : θ, and what schedule and acceleration remember.
-    history : of this attempt.
-    best : the best of the attempts before, or None.
-    phases : what was read and spent so far.
-    """
-
-    attempt: int
-    params: Params
-    memory: Any
-    history: tuple[Record, ...]
-    best: Fit | None
-    phases: tuple[Phase, ...]
-
-    @property
-    def stands(self) -> tuple[int, int]:
-        """(attempt, turns of it): the higher the later."""
-        return self.attempt, len(self.history)
-
-
-@dataclass(frozen=True, eq=False)
-class Turn:
-    """An announcement: a turn is done."""
-
-    record: Record
-    state: Any  # a State
-
-
-class Ascent(Protocol):
-    """What can be driven: a `Climb`, or a `dem.race.Race` of several."""
-
-    @property
-    def model(self) -> Any: ...
-
-    @property
-    def max_iter(self) -> int: ...
-
-    def longer(self, max_iter: int) -> Any:
-        """The same with another limit to its turns."""
-        ...
-
-    def run(self, boundaries: np.ndarray, n_columns: int, state: Any = None) -> Any:
-        """The requests over data whose blocks have these row offsets; from a state, or the start.
-
-        A generator that returns what has `converged` and `interrupted`, such as a `Fit`.
-        """
-        ...
-
-
-Requests = Generator[Sweep | Errands | Begin | Turn, Any, Fit]
 
 
 @dataclass(frozen=True, eq=False)

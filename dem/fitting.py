@@ -12,7 +12,7 @@ from dem import checkpoint as checkpoints
 from dem import jobs
 from dem.accelerate import Plain
 from dem.checkpoint import SECONDS, Keeper, Saved
-from dem.climb import Ascent, Climb, Fit, Record, State
+from dem.climb import Climb
 from dem.contract import Accelerator, Model, Posterior, Schedule
 from dem.engine.drive import drive
 from dem.engine.hosts import active_client, choose
@@ -20,6 +20,7 @@ from dem.engine.manifest import Manifest, open_data
 from dem.engine.run import Unhosted
 from dem.passes import Pass
 from dem.posteriors import Exact
+from dem.records import Ascent, Fit, Record, State
 from dem.report.progress import Observer, Silent
 from dem.schedules import FullBatch
 from dem.starts import FromModel, Start

@@ -14,10 +14,11 @@ from uuid import uuid4
 
 from dem import checkpoint as checkpoints
 from dem.checkpoint import SECONDS, Keeper
-from dem.climb import Ascent, Climb, Fit, Record, State
+from dem.climb import Climb
 from dem.engine.hosts import active_client, synchronous
 from dem.engine.manifest import Manifest, open_data
 from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted, repeat
+from dem.records import Ascent, Fit, Record, State
 from dem.report.progress import Observer
 from dem.store.place import URI
 

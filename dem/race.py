@@ -9,20 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from dem.checks import check_number
-from dem.climb import Begin, Climb, Fit, Interrupted, Record, Requests, State, Turn
+from dem.climb import Climb
 from dem.contract import Array, Model, Params
 from dem.passes import Draw
 from dem.reading import Phase, Reads, Sweep
+from dem.records import Begin, Fit, Interrupted, Record, Requests, State, Turn
 from dem.shared import Evaluate, Results, Together
 from dem.starts import Errands
 from dem.stats import Stats
-
-CRITERIA = ("bic", "aic", "icl", "held_out")
+from dem.table import CRITERIA, Selected, best_of, by_bounds, tabulate
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,54 +47,6 @@ class RaceState:
     @property
     def stands(self) -> tuple[int, int]:
         return self.attempt, len(self.history)
-
-
-class Candidate(NamedTuple):
-    """A row of the table: how well a model fits, and how many parameters that took.
-
-    log_likelihood : Σᵢ wᵢ log p(vᵢ; θ) of the rows that were seen, in nats.
-    bic : −2 log L + P log n. aic : −2 log L + 2 P. Lower is better, here and in the next.
-    icl : bic + 2 Σᵢ wᵢ H(qᵢ), integrated completed likelihood (Biernacki et al. 2000).
-    held_out : mean log p(v; θ) of the rows that were held out, NaN without.
-    turns, converged : of its climb; one that was given up has not converged.
-    """
-
-    name: str
-    log_likelihood: float
-    n_parameters: int
-    bic: float
-    aic: float
-    icl: float
-    held_out: float
-    turns: int
-    converged: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Selected:
-    """What a race came to.
-
-    table, fits : of each candidate, in the order in which they were given.
-    best : the number of the winner.
-    n_passes : full reads of the data for all of them together.
-    history : of the leader after each read.
-    """
-
-    table: tuple[Candidate, ...]
-    fits: tuple[Fit, ...]
-    best: int
-    n_passes: float
-    history: tuple[Record, ...]
-    interrupted: bool = False
-
-    @property
-    def fit(self) -> Fit:
-        """That of the winner."""
-        return self.fits[self.best]
-
-    @property
-    def converged(self) -> bool:
-        return self.fit.converged
 
 
 class _Runner:
@@ -210,6 +160,10 @@ class Race:
                         self._halve(runners, weight)
                     kept = self._state(runners, tuple(history), weight, reads)
                     yield Turn(history[-1], kept)
+            fits = tuple(runner.ended for runner in runners)
+            works = [Evaluate(f.model, f.params, self.held_out, self.seed) for f in fits]
+            (total,) = yield reads.counted(Sweep(Together(tuple(works)), [reads.every]))
+            found, interrupted = total.parts, False
         except (Interrupted, KeyboardInterrupt):
             if not history:
                 raise
@@ -217,11 +171,10 @@ class Race:
                 if runner.fit is None:
                     runner.give_up()
             fits = tuple(runner.ended for runner in runners)
-            return self._selected(fits, None, weight, reads, history)
-        fits = tuple(runner.ended for runner in runners)
-        works = [Evaluate(f.model, f.params, self.held_out, self.seed) for f in fits]
-        (found,) = yield reads.counted(Sweep(Together(tuple(works)), [reads.every]))
-        return self._selected(fits, found.parts, weight, reads, history)
+            found, interrupted = by_bounds(fits, weight), True
+        table = tabulate(self.names, fits, found)
+        best = best_of(table, fits, self.criterion)
+        return Selected(table, fits, best, reads.passes, tuple(history), interrupted)
 
     def _runners(self, boundaries: Array, n_columns: int, state: RaceState | None) -> list[_Runner]:
         runners = []
@@ -291,43 +244,6 @@ class Race:
             history=history,
             phases=reads.phases,
         )
-
-    def _selected(
-        self,
-        fits: Sequence[Fit],
-        found: Sequence[Array] | None,
-        weight: float,
-        reads: Reads,
-        history: Sequence[Record],
-    ) -> Selected:
-        """The table; where nothing was evaluated in the end, by the last bounds."""
-        table = []
-        for i, (name, fit) in enumerate(zip(self.names, fits, strict=True)):
-            bound = fit.lower_bound * weight
-            total, n, entropy, beyond, kept = (
-                found[i] if found is not None else (bound, weight, math.nan, math.nan, 0.0)
-            )
-            p = fit.model.n_parameters(fit.params)
-            bic = p * math.log(n) - 2 * total
-            table.append(
-                Candidate(
-                    name, float(total), p, float(bic), float(2 * p - 2 * total),
-                    float(bic + 2 * entropy), float(beyond / kept) if kept else math.nan,
-                    len(fit.history), fit.converged,
-                )
-            )  # fmt: skip
-        sign = -1.0 if self.criterion == "held_out" else 1.0
-        values = [sign * getattr(row, self.criterion) for row in table]
-        interrupted = found is None
-        if interrupted and self.criterion in ("icl", "held_out"):
-            values = [row.bic for row in table]
-        # One that was given up may not win by a value that it owes to a few turns.
-        allowed = [
-            math.inf if fit.interrupted and not interrupted else v
-            for fit, v in zip(fits, values, strict=True)
-        ]
-        best = int(np.argmin(allowed))
-        return Selected(tuple(table), tuple(fits), best, reads.passes, tuple(history), interrupted)
 
 
 def _together(runners: Sequence[_Runner]) -> Generator[Errands, Any, None]:

@@ -12,11 +12,12 @@ from dem.climb import Climb
 from dem.contract import Model
 from dem.engine.manifest import Manifest, open_data
 from dem.fitting import carry_out
-from dem.race import Candidate, Race, Selected
+from dem.race import Race
 from dem.report.progress import Observer, Silent
 from dem.starts import Start
 from dem.stopping import Aitken
 from dem.store.place import URI
+from dem.table import Candidate, Selected
 from dem.warm import WarmStart
 
 __all__ = ["Candidate", "Selected", "select"]

@@ -20,10 +20,11 @@ import trials
 from dem import checkpoint as checkpoints
 from dem.accelerate import QuasiNewton
 from dem.checkpoint import Keeper
-from dem.climb import Climb, State, Sweep, Turn
+from dem.climb import Climb, Sweep
 from dem.engine.hosts import choose
 from dem.engine.readers import arrays
 from dem.errors import DataError
+from dem.records import State, Turn
 from dem.report.progress import Silent
 from dem.schedules import Incremental, Stepwise
 from dem.stopping import Aitken

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dem.climb import Begin, Climb, Fit, Interrupted, Sweep, Turn
+from dem.climb import Climb, Sweep
 from dem.families import Full, Gaussian
 from dem.models.mixture import Mixture
 from dem.passes import Block
+from dem.records import Begin, Fit, Interrupted, Turn
 from dem.starts import KMeansPlusPlus
 
 X = np.random.default_rng(0).normal(size=(200, 2))

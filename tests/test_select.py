@@ -9,9 +9,10 @@ import pytest
 import dem
 from dem.engine.readers import arrays
 from dem.passes import Block
-from dem.race import Race, Selected
+from dem.race import Race
 from dem.shared import held
 from dem.stats import leaves
+from dem.table import Selected
 from dem.warm import WarmStart
 from faults import Cut, CutAfter
 

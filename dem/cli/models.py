@@ -10,8 +10,8 @@ def load(uri: str) -> Any:
 
     Raises ValueError for the fit of a model that has no estimator.
     """
-    from dem.climb import Fit
     from dem.estimators import GaussianMixture
+    from dem.records import Fit
     from dem.store import load as saved
 
     model = saved(uri)

@@ -111,9 +111,9 @@ def select(
     from dem.cli.watch import Watch
     from dem.estimators import GaussianMixture
     from dem.estimators.inputs import COVARIANCES as FORMS
-    from dem.race import Selected
     from dem.report.progress import Progress, Silent
     from dem.store.place import Place
+    from dem.table import Selected
 
     read = [path for path in (data, weights) if path is not None]
     if checkpoint is not None:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dem.climb import Begin, Fit, Interrupted, Requests, State
 from dem.engine.blas import one_blas_thread
 from dem.engine.hosts import Engine, check_memory
 from dem.reading import Sweep
+from dem.records import Begin, Fit, Interrupted, Requests, State
 from dem.starts import Errands
 
 

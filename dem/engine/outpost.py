@@ -15,10 +15,10 @@ from dask._task_spec import Task, TaskRef
 from distributed import get_client
 from distributed.protocol.pickle import loads
 
-from dem.climb import Fit
 from dem.engine.cluster import Cluster, seceded
 from dem.engine.drive import drive
 from dem.engine.run import Kept, Order, entry
+from dem.records import Fit
 
 
 def drive_here(order: bytes, run: str) -> Fit | None:

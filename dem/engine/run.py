@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dem.climb import Ascent, Record, State
 from dem.engine.drive import Keeper
 from dem.engine.manifest import Manifest
+from dem.records import Ascent, Record, State
 
 ENDED = ("done", "cancelled", "failed")
 TOLD = ("on_phase", "on_start", "on_blocks", "on_step", "on_warning", "on_end")

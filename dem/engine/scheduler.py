@@ -22,7 +22,6 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.pickle import dumps, loads
 from tornado.ioloop import PeriodicCallback
 
-from dem.climb import Fit, State
 from dem.engine import meter
 from dem.engine.cluster import Cluster
 from dem.engine.drive import Keeper, Limits, TooHeavy, drive
@@ -30,6 +29,7 @@ from dem.engine.graph import futures_behind
 from dem.engine.outpost import drive_here
 from dem.engine.relief import relieve
 from dem.engine.run import ENDED, Kept, Lost, Order, Reporter, Run, Standing, Unhosted, repeat
+from dem.records import Fit, State
 
 __all__ = ["Runs", "dumps", "loads"]
 

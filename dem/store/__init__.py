@@ -9,8 +9,8 @@ complete, and refused before.
 from collections.abc import Callable
 from typing import Any
 
-from dem.climb import Fit
 from dem.errors import DataError
+from dem.records import Fit
 from dem.storable import JSON, Storable, type_named, type_of
 from dem.store.fits import fit_of, parts_of
 from dem.store.groups import FORMAT, Stored, check_target, read, write

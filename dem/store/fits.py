@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dem.climb import Fit
+from dem.records import Fit
 from dem.storable import JSON, Value
 from dem.store.values import describe, rebuild
 

@@ -13,9 +13,9 @@ import dem as library
 from dem.cli import main
 from dem.cli.signals import Ending, Stopped
 from dem.cli.watch import Watch
-from dem.climb import Record
 from dem.engine.hosts import active_client
 from dem.engine.readers import parquet
+from dem.records import Record
 from dem.report.progress import Silent
 
 

@@ -10,8 +10,8 @@ from distributed import Client
 
 import dem
 import faults
-from dem.race import Selected
 from dem.stats import leaves
+from dem.table import Selected
 
 BLOCK = 4096
 X = np.random.default_rng(5).normal(size=(12 * BLOCK, 2)) * [1, 3] + [5, 0]

@@ -1,0 +1,102 @@
+"""What a selection comes to: a table of candidates, and the best of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dem.contract import Array
+from dem.records import Fit, Record
+
+CRITERIA = ("bic", "aic", "icl", "held_out")
+
+
+class Candidate(NamedTuple):
+    """A row of the table: how well a model fits, and how many parameters that took.
+
+    log_likelihood : Σᵢ wᵢ log p(vᵢ; θ) of the rows that were seen, in nats.
+    bic : −2 log L + P log n. aic : −2 log L + 2 P. Lower is better, here and in the next.
+    icl : bic + 2 Σᵢ wᵢ H(qᵢ), integrated completed likelihood (Biernacki et al. 2000).
+    held_out : mean log p(v; θ) of the rows that were held out, NaN without.
+    turns, converged : of its climb; one that was given up has not converged.
+    """
+
+    name: str
+    log_likelihood: float
+    n_parameters: int
+    bic: float
+    aic: float
+    icl: float
+    held_out: float
+    turns: int
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """What a race came to.
+
+    table, fits : of each candidate, in the order in which they were given.
+    best : the number of the winner.
+    n_passes : full reads of the data for all of them together.
+    history : of the leader after each read.
+    """
+
+    table: tuple[Candidate, ...]
+    fits: tuple[Fit, ...]
+    best: int
+    n_passes: float
+    history: tuple[Record, ...]
+    interrupted: bool = False
+
+    @property
+    def fit(self) -> Fit:
+        """That of the winner."""
+        return self.fits[self.best]
+
+    @property
+    def converged(self) -> bool:
+        return self.fit.converged
+
+
+def tabulate(
+    names: Sequence[str], fits: Sequence[Fit], found: Sequence[Array]
+) -> tuple[Candidate, ...]:
+    """The rows of the table, from what `dem.shared.Evaluate` has found of each fit."""
+    rows = []
+    for name, fit, (total, n, entropy, beyond, kept) in zip(names, fits, found, strict=True):
+        p = fit.model.n_parameters(fit.params)
+        bic = p * math.log(n) - 2 * total
+        rows.append(
+            Candidate(
+                name, float(total), p, float(bic), float(2 * p - 2 * total),
+                float(bic + 2 * entropy), float(beyond / kept) if kept else math.nan,
+                len(fit.history), fit.converged,
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def by_bounds(fits: Sequence[Fit], weight: float) -> list[Array]:
+    """What can be said without another read: the last bound of each, and nothing of the rest."""
+    return [np.array([f.lower_bound * weight, weight, np.nan, np.nan, 0.0]) for f in fits]
+
+
+def best_of(table: Sequence[Candidate], fits: Sequence[Fit], criterion: str) -> int:
+    """The number of the best by a criterion, or by BIC where that is not known.
+
+    One that was given up may not win by a value that it owes to a few turns, unless all were.
+    """
+    if any(math.isnan(getattr(row, criterion)) for row in table):
+        criterion = "bic"
+    sign = -1.0 if criterion == "held_out" else 1.0
+    values = [sign * getattr(row, criterion) for row in table]
+    ended = [value for value, fit in zip(values, fits, strict=True) if not fit.interrupted]
+    if not ended:
+        return int(np.argmin(values))
+    allowed = [math.inf if fit.interrupted else v for v, fit in zip(values, fits, strict=True)]
+    return int(np.argmin(allowed))
