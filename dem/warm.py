@@ -16,6 +16,7 @@ from dem.accelerate import Plain, QuasiNewton
 from dem.checks import check_number, check_offers
 from dem.contract import Accelerator, Model, Params, Posterior, Sample
 from dem.em import Step, em
+from dem.errors import SupportError
 from dem.passes import Block
 from dem.posteriors import Annealed, Exact
 from dem.schedules import FullBatch
@@ -40,7 +41,10 @@ MOST_SHARE = 0.1  # of the data, beyond what the parameters ask for
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """An errand: EM on a sample in memory from a start; (θ, mean log-likelihood of held rows)."""
+    """An errand: EM on a sample in memory from a start; (θ, mean log-likelihood of held rows).
+
+    None if the sample has a value that the model gives no density.
+    """
 
     model: Model
     start: Start
@@ -51,7 +55,13 @@ class Trial:
     accelerate: Accelerator = Plain()
     posterior: Posterior = Exact()
 
-    def __call__(self) -> tuple[Params, float]:
+    def __call__(self) -> tuple[Params, float] | None:
+        try:
+            return self._climbed()
+        except SupportError:  # a pass over the data will say which row it is
+            return None
+
+    def _climbed(self) -> tuple[Params, float]:
         params, bounds = _on(self.sample, self.start(self.model, self.sample, self.seed)), []
         for step in self._steps(params):
             params = step.params
@@ -145,6 +155,8 @@ class WarmStart:
         ]
         while len(trials) > 1:
             results = yield Errands(tuple(trials), "trying starts on a sample")
+            if None in results:
+                return (yield from self.start(model, sample, seed))
             ranked = sorted(
                 range(len(trials)), key=lambda i: -np.nan_to_num(results[i][1], nan=-np.inf)
             )
@@ -158,8 +170,8 @@ class WarmStart:
             turns=MOST_TURNS,
             accelerate=QuasiNewton(),
         )
-        ((params, _),) = yield Errands((last,), "fitting a sample")
-        return params
+        (result,) = yield Errands((last,), "fitting a sample")
+        return result[0] if result else (yield from self.start(model, sample, seed))
 
     def _variant(self, i: int) -> Start:
         """The start of a candidate."""
@@ -200,9 +212,11 @@ class Annealing:
         posteriors: list[Posterior] = [*map(Annealed, self.betas), Exact()]
         for posterior in posteriors:
             trial = Trial(model, start, seed, sample, sample, self.turns, posterior=posterior)
-            ((params, _),) = yield Errands((trial,), "annealing on a sample")
-            start = Given(_shaken(model, params, rng))
-        return params
+            (result,) = yield Errands((trial,), "annealing on a sample")
+            if result is None:
+                return (yield from self.start(model, sample, seed))
+            start = Given(_shaken(model, result[0], rng))
+        return result[0]
 
 
 def _parameters(model: Model, sample: Sample, order: Array, rng: np.random.Generator) -> int:

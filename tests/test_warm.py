@@ -119,3 +119,11 @@ def test_annealing_avoids_poor_optima() -> None:
 def test_temperatures_that_are_none(beta: float) -> None:
     with pytest.raises(ValueError, match="beta must be"):
         Annealing(betas=(beta,))
+
+
+@pytest.mark.parametrize("start", [WarmStart(candidates=2), Annealing(betas=(0.5,))])
+def test_a_value_without_density_is_named_by_its_row(start: Start) -> None:
+    counts = RNG.poisson(3.0, size=(5000, 2)).astype(float)
+    counts[1234, 1] = -1
+    with pytest.raises(dem.DataError, match="the value -1: row 1234, column 1, in block 0"):
+        dem.fit(dem.Mixture(2, dem.Poisson()), counts, start=start)

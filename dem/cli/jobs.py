@@ -62,10 +62,12 @@ def attach(run: str, out: str | None, overwrite: bool, scheduler: str, quiet: bo
 
     Ctrl-C leaves, and the run goes on: `dem cancel` ends it.
     """
+    from dem.cli.select import shown
     from dem.cli.target import check_model
     from dem.engine.session import session
     from dem.report.progress import Progress, Silent
     from dem.store import save
+    from dem.table import Selected
 
     if out is not None:
         check_model(out, overwrite, keep=())
@@ -75,6 +77,9 @@ def attach(run: str, out: str | None, overwrite: bool, scheduler: str, quiet: bo
             fitted = job.follow(Silent() if quiet else Progress(), cancel=False)
         except KeyboardInterrupt as error:
             raise Interrupted(f"{run} goes on.") from error
+    if isinstance(fitted, Selected):
+        click.echo(f"{shown(fitted)}\n")
+        fitted = fitted.fit
     if out is not None:
         save(fitted, out)
     click.echo(

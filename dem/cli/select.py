@@ -162,18 +162,23 @@ def _pairs(found: Any) -> list[tuple[Any, Any]]:
     return list(zip(found.table, found.fits, strict=True))
 
 
-def _text(found: Any, criterion: str, out: str | None) -> str:
+def shown(found: Any) -> str:
+    """The table in plain text."""
     header = ("model", "parameters", "log-likelihood", "bic", "aic", "icl", "held out", "turns", "")
     rows = []
     for i, (row, fit) in enumerate(_pairs(found)):
         end = "given up" if fit.interrupted else "" if row.converged else "not converged"
         rows.append(
             [
-                row.name, str(row.n_parameters), f"{row.log_likelihood:.1f}",
-                *(f"{value:.1f}" for value in (row.bic, row.aic, row.icl)),
+                row.name, str(row.n_parameters),
+                *(f"{value:.1f}" for value in (row.log_likelihood, row.bic, row.aic, row.icl)),
                 f"{row.held_out:.5f}", str(row.turns), "best" if i == found.best else end,
             ]
         )  # fmt: skip
+    return table(header, rows, 200)
+
+
+def _text(found: Any, criterion: str, out: str | None) -> str:
     kept = f"; it is at {out}" if out else ""
     last = f"{found.table[found.best].name} is the best by {criterion}, after {found.n_passes:.3g}"
-    return f"{table(header, rows, 200)}\n\n{last} passes over the data{kept}."
+    return f"{shown(found)}\n\n{last} passes over the data{kept}."

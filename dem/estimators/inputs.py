@@ -183,7 +183,7 @@ def warn_about(fitted: Fit, max_iter: int, tol: float, asked: str = "") -> None:
             stacklevel=4,
         )
     elif not fitted.converged and max_iter > 0:
-        bounds = [record.bound_e for record in fitted.history[-2:]]
+        turns, bounds = len(fitted.history), [record.bound_e for record in fitted.history[-2:]]
         moved = f"last changed by {abs(bounds[1] - bounds[0]):.2g}" if len(bounds) > 1 else "is new"
         if tol == 0:
             asked = "tol=0 asks for all of them. Give tol > 0 for a fit that stops by itself"
@@ -193,7 +193,7 @@ def warn_about(fitted: Fit, max_iter: int, tol: float, asked: str = "") -> None:
                 "parameters, or increase max_iter, tol, or check for degenerate data"
             )
         warnings.warn(
-            f"Best performing initialization did not converge in {max_iter} iterations: the bound "
+            f"Best performing initialization did not converge in {turns} iterations: the bound "
             f"per row {moved}, and {asked}.",
             ConvergenceWarning,
             stacklevel=4,
