@@ -20,7 +20,10 @@ from dem.records import Begin, Fit, Interrupted, Record, Requests, State, Turn
 from dem.shared import Evaluate, Results, Together
 from dem.starts import Errands
 from dem.stats import Stats
+from dem.stopping import left_to_gain
 from dem.table import CRITERIA, Selected, best_of, by_bounds, tabulate
+
+HOPE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,8 @@ class Race:
     criterion : "bic", "aic", "icl" or "held_out", of which the best wins.
     held_out : share of the rows that no climb sees.
     rungs : reads after which the worse half of those that are left is given up, but for two: by
-        AIC if that is the criterion, or held-out rows are, else by BIC.
+        AIC if that is the criterion, or held-out rows are, else by BIC. In any turn one is given
+        up that cannot come up with the best, by ten times what it seems to have left to gain.
     """
 
     climbs: tuple[Climb, ...]
@@ -158,6 +162,7 @@ class Race:
                     history.append(self._record(runners, weight, len(history) + 1))
                     if len(history) in self.rungs:
                         self._halve(runners, weight)
+                    self._drop(runners, weight)
                     kept = self._state(runners, tuple(history), weight, reads)
                     yield Turn(history[-1], kept)
             fits = tuple(runner.ended for runner in runners)
@@ -213,6 +218,16 @@ class Race:
         for i in left[max((len(left) + 1) // 2, 2) :]:
             if runners[i].fit is None:
                 runners[i].give_up()
+
+    def _drop(self, runners: Sequence[_Runner], weight: float) -> None:
+        """Give up those that cannot come up with the best by ten times what they seem to gain."""
+        best = min(self._penalised(runner, weight) for runner in runners)
+        for runner in runners:
+            if runner.fit is None and runner.state is not None:
+                bounds = [record.bound_e for record in runner.state.history]
+                hope = 2 * weight * HOPE * left_to_gain(bounds)
+                if self._penalised(runner, weight) - hope > best:
+                    runner.give_up()
 
     def _penalised(self, runner: _Runner, weight: float) -> float:
         """−2 log L + penalty, by the last bound."""

@@ -47,8 +47,8 @@ def select(
 
     Each model has `restarts` starts on a sample of the rows, of which the best goes on (see
     `dem.warm`). Then every read of the data is a turn for all models. After the reads in `rungs`
-    the worse half of those that are left is given up, but for two, which climb to the end. A last
-    read makes the table.
+    the worse half of those that are left is given up, but for two; and at any time one that
+    cannot come up with the best any more. A last read makes the table.
 
     models : by name, or a sequence, whose names are their own words. Such as
         ``{f"K={k}": dem.Mixture(k, dem.Gaussian()) for k in range(1, 21)}``.

@@ -22,24 +22,29 @@ class Change:
         return len(bounds) > 1 and abs(bounds[-1] - bounds[-2]) < tol
 
 
-@dataclass(frozen=True)
-class Aitken:
-    """Stop when what is left to gain is less than tol, by Aitken's extrapolation.
+def left_to_gain(bounds: Sequence[float]) -> float:
+    """What is still to come after these bounds, by Aitken's extrapolation; infinity if unknown.
 
     If gains shrink by a factor c from one sweep to the next, c / (1 − c) times the last one is
-    still to come (Böhning et al. 1994; McLachlan and Peel 2000, section 2.11). `Change` stops on
-    plateaus, where c is near 1. While gains grow, nothing is said about the rest.
+    (Böhning et al. 1994; McLachlan and Peel 2000, section 2.11). While gains grow nothing is said.
+    """
+    if len(bounds) < 3 or not math.isfinite(bounds[-3]):
+        return math.inf
+    before, gain = bounds[-2] - bounds[-3], bounds[-1] - bounds[-2]
+    if gain <= 0:
+        return abs(gain)  # rounding moves it about
+    return gain * gain / (before - gain) if gain < before else math.inf
+
+
+@dataclass(frozen=True)
+class Aitken:
+    """Stop when the last sweep has gained less than tol and less than that is left to gain.
+
+    `Change` stops on plateaus, where gains shrink slowly.
     """
 
     def __call__(self, bounds: Sequence[float], tol: float) -> bool:
         if len(bounds) < 2 or not math.isfinite(bounds[-2]):
             return False
-        gain = bounds[-1] - bounds[-2]
-        if abs(gain) < tol * 1e-3:
-            return True
-        if len(bounds) < 3 or not math.isfinite(bounds[-3]):
-            return False
-        before = bounds[-2] - bounds[-3]
-        if not 0 <= gain < before:
-            return gain < 0 and abs(gain) < tol  # a bound that rounding moves about
-        return max(gain, gain * gain / (before - gain)) < tol
+        gain = abs(bounds[-1] - bounds[-2])
+        return gain < tol * 1e-3 or max(gain, left_to_gain(bounds)) < tol
