@@ -83,7 +83,7 @@ def test_it_begins_near_its_end() -> None:
 
 def test_with_another_start() -> None:
     _, asked = carried_out(WarmStart(RandomRows(), candidates=3, turns=1), MODEL, sample(), 0)
-    assert {type(task.start.start) for task in asked[0].tasks} == {RandomRows}  # type: ignore[attr-defined]
+    assert {type(task.start) for task in asked[0].tasks} == {RandomRows}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
