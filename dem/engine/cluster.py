@@ -25,6 +25,7 @@ from dem.passes import Pass
 RETRIES = 3
 PAUSE_SECONDS = 0.1
 TICK_SECONDS = 0.25
+SCATTER_SECONDS = 3.0
 LARGE_BYTES = 10 * 2**20  # what a scheduler had better not receive, keep and send in a graph
 
 
@@ -147,11 +148,15 @@ class Cluster:
         """The pass as its graph is to have it: large parameters go from worker to worker.
 
         A driver on a worker keeps them there, and a lost copy ends the sweep, which is tried again.
+        Where no worker takes them they stand in the graph.
         """
         shipped = graph.pickled(work)
         if len(shipped) < LARGE_BYTES:
             return shipped
-        (future,) = self.client.scatter([shipped], hash=False)
+        try:
+            (future,) = self.client.scatter([shipped], hash=False, timeout=SCATTER_SECONDS)
+        except OSError:  # no worker is there, or the one that was to have it has just died
+            return shipped
         self._release(self._pass)
         self._pass = [future]
         return TaskRef(future.key)

@@ -64,6 +64,13 @@ class Runs(SchedulerPlugin):
         for run in self.runs.values():
             run.cancelled.set()
 
+    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+        """Let a model go with the last worker that had it, or its fit would be done once more."""
+        for run in self.runs.values():
+            task = run.kept and scheduler.tasks.get(run.kept.key)
+            if run.state in ENDED and task and task.state != "memory":
+                scheduler.remove_client(_kept_by(run.name))
+
     async def submit(self, run: str, order: bytes) -> None:
         """Begin a run in a thread of its own."""
         try:
@@ -101,13 +108,15 @@ class Runs(SchedulerPlugin):
         while found.state not in ENDED and (left := until - self.loop.time()) > 0:
             await _wait(found.changed, left)
         if found.kept and found.kept.key not in self.scheduler.tasks:
-            raise ValueError(f"the model of {run} went with the workers: the cluster was restarted")
+            raise ValueError(f"the model of {run} went with the worker that had it: fit it again")
         return found.outcome if found.state in ENDED else None
 
     async def told(self, run: str, name: str, told: tuple[Any, ...]) -> str:
         """What a worker that drives a run tells of it; "cancelled" if it is to end it."""
         found = self._find(run)
         assert found.reporter
+        if found.state in ENDED:  # done once more, as its result was lost: nobody needs it
+            return "cancelled"
         try:
             repeat(found.reporter, name, told)
         except KeyboardInterrupt:

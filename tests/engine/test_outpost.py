@@ -102,6 +102,22 @@ def kept(run: str, dask_scheduler: Any) -> Any:
     return loads(dask_scheduler.plugins["dem"].runs[run].outcome)
 
 
+def test_a_model_goes_with_its_worker(limited: Client, tmp_path: Path) -> None:
+    """The fit is not done once more, and who asks is told."""
+    np.save(tmp_path / "x.npy", X)
+    limited.wait_for_workers(2)
+    job = dem.submit(MODEL, tmp_path / "x.npy", client=limited, **HOW)
+    job.result(60)
+    for nanny in tuple(limited.scheduler_info(-1)["workers"]):
+        with pytest.raises(Exception, match=r"."):
+            limited.run(lambda: __import__("os")._exit(1), workers=[nanny])
+    with pytest.raises(ValueError, match="went with the worker that had it"):
+        job.result(30)
+    limited.wait_for_workers(2)
+    time.sleep(1)
+    assert job.status()["state"] == "done"
+
+
 def test_progress_within_a_pass(limited: Client) -> None:
     slow = faults.Slow(3, dem.Gaussian(), seconds=0.2)
     limited.wait_for_workers(2)
