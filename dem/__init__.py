@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dem.engine.manifest import open_data
     from dem.errors import DataError, DegenerateComponentWarning
-    from dem.estimators import GaussianMixture, KMeans
+    from dem.estimators import (
+        BernoulliMixture,
+        CategoricalMixture,
+        GaussianMixture,
+        KMeans,
+        MixedMixture,
+        PoissonMixture,
+        StudentTMixture,
+    )
     from dem.families import (
         Bernoulli,
         Beta,
@@ -43,8 +51,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Bernoulli",
+    "BernoulliMixture",
     "Beta",
     "Categorical",
+    "CategoricalMixture",
     "DataError",
     "DegenerateComponentWarning",
     "Diagonal",
@@ -59,14 +69,17 @@ __all__ = [
     "Job",
     "KMeans",
     "LogNormal",
+    "MixedMixture",
     "Mixture",
     "Multinomial",
     "NegativeBinomial",
     "Normal",
     "Poisson",
+    "PoissonMixture",
     "Product",
     "Spherical",
     "StudentT",
+    "StudentTMixture",
     "Tied",
     "VonMisesFisher",
     "__version__",
@@ -84,8 +97,10 @@ __all__ = [
 
 _MODULE_OF = {
     "Bernoulli": "dem.families",
+    "BernoulliMixture": "dem.estimators",
     "Beta": "dem.families",
     "Categorical": "dem.families",
+    "CategoricalMixture": "dem.estimators",
     "DataError": "dem.errors",
     "DegenerateComponentWarning": "dem.errors",
     "Diagonal": "dem.families",
@@ -100,14 +115,17 @@ _MODULE_OF = {
     "Job": "dem.jobs",
     "KMeans": "dem.estimators",
     "LogNormal": "dem.families",
+    "MixedMixture": "dem.estimators",
     "Mixture": "dem.models",
     "Multinomial": "dem.families",
     "NegativeBinomial": "dem.families",
     "Normal": "dem.families",
     "Poisson": "dem.families",
+    "PoissonMixture": "dem.estimators",
     "Product": "dem.families",
     "Spherical": "dem.families",
     "StudentT": "dem.families",
+    "StudentTMixture": "dem.estimators",
     "Tied": "dem.families",
     "VonMisesFisher": "dem.families",
     "attach": "dem.jobs",

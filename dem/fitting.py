@@ -61,8 +61,8 @@ def fit(
     """Fit a model by EM: to data in memory, on disk or on a cluster.
 
     model : any `dem.contract.Model`.
-    data, weights : see `dem.open_data`; a `Manifest` is taken as it is. NaN and infinity are
-        refused, in rows of weight 0 too.
+    data, weights : see `dem.open_data`; a `Manifest` is taken as it is. Infinity is refused, in
+        rows of weight 0 too, and so is NaN, unless it is a missing value to the model.
     start : where the climb begins, see `dem.starts`.
     schedule, posterior, accelerate, stop : see `dem.schedules`, `dem.posteriors`,
         `dem.accelerate`, `dem.stopping`.

@@ -53,10 +53,10 @@ def fit(
         raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
     estimator = estimator_of(model, options)
     from dem import checkpoint as checkpoints
+    from dem.cli.models import opened
     from dem.cli.resume import refuse_another
     from dem.cli.target import check_apart, check_model
     from dem.cli.watch import Watch
-    from dem.engine.manifest import open_data
     from dem.engine.signals import deferred
     from dem.report.progress import Progress, Silent
     from dem.store import save
@@ -76,7 +76,7 @@ def fit(
     else:
         around = [*read, checkpoint] if checkpoint else read
         check_model(out, overwrite or saved is not None, keep=around)
-    rows, columns = (m := open_data(data, weights=weights)).n_rows, m.n_columns
+    rows, columns = (m := opened(estimator, data, weights)).n_rows, m.n_columns
     watch = Watch(Silent() if quiet else Progress(), ctx.meta.get(ENDING))
     estimator.set_params(verbose=watch)
     done = "no turn was complete, so nothing was written."

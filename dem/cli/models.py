@@ -10,9 +10,25 @@ def load(uri: str) -> Any:
 
     Raises ValueError for the fit of a model that has no estimator.
     """
-    from dem.estimators import GaussianMixture
+    from dem import estimators
+    from dem.cli.recipe import MODELS
     from dem.records import Fit
     from dem.store import load as saved
 
     model = saved(uri)
-    return GaussianMixture.from_fit(model) if isinstance(model, Fit) else model
+    if not isinstance(model, Fit):
+        return model
+    mixtures = [getattr(estimators, name) for name in MODELS.values() if name != "KMeans"]
+    family = getattr(model.model, "family", None)
+    fitting = (mixture for mixture in mixtures if isinstance(family, mixture.family_type))
+    return next(fitting, estimators.GaussianMixture).from_fit(model)
+
+
+def opened(estimator: Any, data: str, weights: str | None) -> Any:
+    """The manifest of data for an estimator, which may take columns of categories or not."""
+    from dem.engine.manifest import cut, open_source
+    from dem.engine.readers.codes import Codes
+
+    codes = getattr(estimator, "_codes", None) or Codes()
+    source = open_source(data, codes if hasattr(estimator, "impute") else None)
+    return cut(source, weights=weights)

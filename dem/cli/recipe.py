@@ -7,29 +7,58 @@ from typing import Any
 
 import click
 
-MODELS = ("gaussian-mixture", "k-means")
+MODELS = {
+    "gaussian-mixture": "GaussianMixture",
+    "k-means": "KMeans",
+    "bernoulli-mixture": "BernoulliMixture",
+    "categorical-mixture": "CategoricalMixture",
+    "poisson-mixture": "PoissonMixture",
+    "student-t-mixture": "StudentTMixture",
+    "mixed-mixture": "MixedMixture",
+}
 COVARIANCES = ("full", "tied", "diag", "spherical")
 STARTS = ("warm", "annealed", "k-means||", "k-means++", "kmeans", "random", "random_from_data")
 POSTERIORS = ("exact", "hard")
 SCHEDULES = ("auto", "batch", "incremental", "stepwise")
 
-MIXTURE_ONLY = ("covariance", "reg_covar", "posterior", "schedule", "max_passes", "max_time")
-# What the estimators call the options, where they call them otherwise.
-NAMES = {
-    "gaussian-mixture": {
-        "k": "n_components",
-        "covariance": "covariance_type",
-        "init": "init_params",
-        "seed": "random_state",
-    },
-    "k-means": {"k": "n_clusters", "seed": "random_state"},
+MIXTURE_ONLY = ("posterior", "schedule", "max_passes", "max_time")
+# Options that only some models have.
+OF_SOME = {
+    "covariance": ("gaussian-mixture", "student-t-mixture"),
+    "reg_covar": ("gaussian-mixture",),
+    "df": ("student-t-mixture",),
+    "binarize": ("bernoulli-mixture",),
+    "levels": ("categorical-mixture",),
+    "families": ("mixed-mixture",),
 }
+# What the estimators call the options, where they call them otherwise.
+MIXTURES = {
+    "k": "n_components",
+    "covariance": "covariance_type",
+    "init": "init_params",
+    "seed": "random_state",
+}
+NAMES = dict.fromkeys(MODELS, MIXTURES) | {"k-means": {"k": "n_clusters", "seed": "random_state"}}
+
+
+class Assigned(click.ParamType):
+    """A column and its family, COLUMN=FAMILY; columns that go together have commas between."""
+
+    name = "column=family"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Any, str]:
+        columns, _, family = str(value).rpartition("=")
+        if not columns or not family:
+            self.fail(f"{value!r} is not like visits=poisson or x,y=gaussian", param, ctx)
+        names = tuple(columns.split(","))
+        return (names if len(names) > 1 else names[0]), family
+
 
 OPTIONS = (
     click.option(
         "--model",
-        type=click.Choice(MODELS),
-        default=MODELS[0],
+        type=click.Choice(list(MODELS)),
+        default=next(iter(MODELS)),
         show_default=True,
         help="What to fit.",
     ),
@@ -47,6 +76,24 @@ OPTIONS = (
     ),
     click.option(
         "--reg-covar", type=click.FloatRange(min=0), help="Added to the variances.  [1e-06]"
+    ),
+    click.option(
+        "--df",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Degrees of freedom of Student-t components.  [fitted]",
+    ),
+    click.option("--binarize", type=float, help="Bernoulli columns are 1 above this."),
+    click.option(
+        "--levels",
+        type=click.IntRange(min=1),
+        help="Categorical columns of numbers are codes below this.  [what is there]",
+    ),
+    click.option(
+        "--family",
+        "families",
+        type=Assigned(),
+        multiple=True,
+        help="The family of a column of a mixed mixture, such as visits=poisson.",
     ),
     click.option("--init", type=click.Choice(STARTS), help="Where to begin.  [warm; k-means||]"),
     click.option("--n-init", type=click.IntRange(min=1), help="Starts; the best one is kept.  [1]"),
@@ -79,17 +126,24 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def estimator_of(model: str, options: dict[str, Any]) -> Any:
     """The estimator of these options, those that are None left to its own defaults."""
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    for name, models in OF_SOME.items():
+        if name in given and model not in models:
+            raise click.UsageError(f"{model} has no {option_of(name)}.")
+    if "families" in given:
+        given["families"] = dict(given["families"])
     arguments = {NAMES[model].get(name, name): value for name, value in given.items()}
     if model == "k-means":
         for name in MIXTURE_ONLY:
             if name in given:
-                raise click.UsageError(f"k-means has no --{name.replace('_', '-')}.")
+                raise click.UsageError(f"k-means has no {option_of(name)}.")
         if (word := given.get("init")) in ("warm", "annealed"):
             raise click.UsageError(f"k-means has no --init {word}.")
-        from dem.estimators import KMeans
+    from dem import estimators
 
-        return KMeans(**arguments)
-    from dem.estimators import GaussianMixture
+    return getattr(estimators, MODELS[model])(**arguments)
 
-    return GaussianMixture(**arguments)
+
+def option_of(name: str) -> str:
+    """The option of this name, as it is typed."""
+    return {"k": "-k", "families": "--family"}.get(name, f"--{name.replace('_', '-')}")

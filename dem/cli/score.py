@@ -31,10 +31,10 @@ def score(
 
     For k-means, the inertia: the sum of squared distances to the nearest centres.
     """
-    from dem.cli.models import load
-    from dem.engine.manifest import open_data
+    from dem.cli.models import load, opened
 
-    estimator, rows = load(model), open_data(data, weights=weights).n_rows
+    estimator = load(model)
+    rows = opened(estimator, data, weights).n_rows
     with cluster(scheduler, workers, threads, quiet=as_json):
         results = {"rows": rows, **_results(estimator, data, weights)}
     if as_json:

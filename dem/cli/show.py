@@ -29,11 +29,7 @@ def show(model: str, as_json: bool) -> None:
 
 
 def _is_mixture(estimator: Any) -> bool:
-    return hasattr(estimator, "means_")
-
-
-def _centres(estimator: Any) -> Any:
-    return estimator.means_ if _is_mixture(estimator) else estimator.cluster_centers_
+    return hasattr(estimator, "weights_")
 
 
 def _columns(estimator: Any) -> list[str]:
@@ -44,7 +40,7 @@ def _columns(estimator: Any) -> list[str]:
 def _facts(estimator: Any) -> dict[str, str]:
     facts = {
         "type": type(estimator).__name__,
-        "components": str(len(_centres(estimator))),
+        "components": str(len(_cells(estimator))),
         "columns": str(estimator.n_features_in_),
     }
     if not _is_mixture(estimator):
@@ -54,7 +50,8 @@ def _facts(estimator: Any) -> dict[str, str]:
             "turns": str(estimator.n_iter_),
             "passes": f"{estimator.n_passes_:.3g}",
         }
-    facts["covariance"] = estimator.covariance_type
+    if hasattr(estimator, "covariance_type"):
+        facts["covariance"] = estimator.covariance_type
     history = estimator.history_
     if history:
         end = "converged" if estimator.converged_ else "not converged"
@@ -65,18 +62,59 @@ def _facts(estimator: Any) -> dict[str, str]:
 
 
 def _components(estimator: Any, width: int) -> str:
-    """A line for each component: its number, weight and mean."""
+    """A line for each component: its number, weight, and what its rows are like."""
     weights = estimator.weights_ if _is_mixture(estimator) else None
     header = ["k", *(["weight"] if weights is not None else []), *_columns(estimator)]
     rows = [
-        [
-            str(k),
-            *([f"{weights[k]:.4f}"] if weights is not None else []),
-            *(f"{value:.4g}" for value in centre),
-        ]
-        for k, centre in enumerate(_centres(estimator))
+        [str(k), *([f"{weights[k]:.4f}"] if weights is not None else []), *cells]
+        for k, cells in enumerate(_cells(estimator))
     ]
     return table(header, rows, width)
+
+
+def _cells(estimator: Any) -> list[list[str]]:
+    """For each component and column the mean, the probability of 1, or the commonest level."""
+    for name in ("means_", "cluster_centers_", "rates_"):
+        if hasattr(estimator, name):
+            return [[f"{value:.4g}" for value in row] for row in getattr(estimator, name)]
+    if hasattr(estimator, "parameters_"):
+        columns = _of_parts(estimator)
+    elif isinstance(estimator.probabilities_, list):
+        pairs = zip(estimator.probabilities_, estimator.levels_, strict=True)
+        columns = [_commonest(probabilities, levels) for probabilities, levels in pairs]
+    else:
+        columns = [[f"{p:.4g}" for p in column] for column in estimator.probabilities_.T]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _of_parts(estimator: Any) -> list[list[str]]:
+    """The cells of a mixed mixture, column by column."""
+    found: dict[Any, list[str]] = {}
+    for key, arrays in estimator.parameters_.items():
+        if isinstance(key, tuple):
+            for name, column in zip(key, arrays["means"].T, strict=True):
+                found[name] = [f"{value:.4g}" for value in column]
+        else:
+            found[key] = _of_column(arrays, estimator.levels_.get(key))
+    names = getattr(estimator, "feature_names_in_", range(estimator.n_features_in_))
+    return [found[name] for name in names]
+
+
+def _of_column(arrays: dict[str, Any], levels: Any) -> list[str]:
+    if "a" in arrays:  # a beta density
+        values = arrays["a"] / (arrays["a"] + arrays["b"])
+    else:
+        values = next(
+            arrays[name] for name in ("means", "rates", "probabilities") if name in arrays
+        )
+    if values.ndim == 2:
+        return _commonest(values, range(values.shape[1]) if levels is None else levels)
+    return [f"{value:.4g}" for value in values]
+
+
+def _commonest(probabilities: Any, levels: Any) -> list[str]:
+    """The commonest level for each component, and its probability."""
+    return [f"{levels[row.argmax()]} {row.max():.2f}" for row in probabilities]
 
 
 def _record(estimator: Any) -> dict[str, Any]:
@@ -93,13 +131,32 @@ def _record(estimator: Any) -> dict[str, Any]:
             "inertia": estimator.inertia_,
             "cluster_centers": estimator.cluster_centers_.tolist(),
         }
+    form = getattr(estimator, "covariance_type", None)
     return {
         **common,
+        **({} if form is None else {"covariance_type": form}),
         "n_components": len(estimator.weights_),
-        "covariance_type": estimator.covariance_type,
         "converged": estimator.converged_,
         "weights": estimator.weights_.tolist(),
-        "means": estimator.means_.tolist(),
-        "covariances": estimator.covariances_.tolist(),
+        **_parameters(estimator),
         "history": [vars(record) for record in estimator.history_],
     }
+
+
+def _parameters(estimator: Any) -> dict[str, Any]:
+    """What describes the components, and the levels of categories."""
+    names = ("means", "covariances", "scales", "df", "rates", "probabilities", "levels")
+    found = {name: getattr(estimator, f"{name}_", None) for name in (*names, "parameters")}
+    return {name: _plain(value) for name, value in found.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """Arrays inside as lists; keys as text."""
+    if isinstance(value, dict):
+        return {
+            ",".join(map(str, key)) if isinstance(key, tuple) else str(key): _plain(part)
+            for key, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return value.tolist() if hasattr(value, "tolist") else value

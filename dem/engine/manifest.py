@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dem.engine.readers.base import Reader, Source, is_a, row_bytes
+from dem.engine.readers.codes import Codes
 from dem.engine.readers.weights import open_weights
 from dem.errors import DataError
 
@@ -94,9 +95,14 @@ def open_data(data: Any, *, weights: Any = None, block_bytes: int | None = None)
     return replace(manifest, place=place_of(data))
 
 
-def open_source(data: Any) -> Source:
-    """What `open_data` does before it cuts the data into blocks, with the same errors."""
-    source = find(data)
+def open_source(data: Any, codes: Codes | None = None) -> Source:
+    """What `open_data` does before it cuts the data into blocks, with the same errors.
+
+    codes : for columns of dataframes and Parquet that hold categories or strings, which are
+        refused without: the levels of each column, or `Codes()` to find them. The source then has
+        an attribute `codes`.
+    """
+    source = find(data, codes)
     _check(source)
     return source
 
@@ -125,10 +131,10 @@ def place_of(data: Any) -> str | None:
     return path if "://" in path else os.path.abspath(path)
 
 
-def find(data: Any) -> Source:
+def find(data: Any, codes: Codes | None = None) -> Source:
     """The source of any supported kind of data. Libraries not yet imported stay so."""
     if isinstance(data, (str, os.PathLike)):
-        return _find_path(os.fspath(data))
+        return _find_path(os.fspath(data), codes)
     if is_a(data, "xarray", "DataArray"):
         return find(data.data)
     if is_a(data, "zarr", "Array"):
@@ -144,17 +150,17 @@ def find(data: Any) -> Source:
     if is_a(data, "dask.dataframe", "DataFrame", "Series"):
         from dem.engine.readers.frames import open_dask_frame
 
-        return open_dask_frame(data)
+        return open_dask_frame(data, codes)
     if is_a(data, "pandas", "DataFrame", "Series"):
         from dem.engine.readers.frames import open_pandas
 
-        return open_pandas(data)
+        return open_pandas(data, codes)
     from dem.engine.readers.arrays import open_array
 
     return open_array(_as_array(data))
 
 
-def _find_path(path: str) -> Source:
+def _find_path(path: str, codes: Codes | None) -> Source:
     if not path:
         raise ValueError("An empty path names no data.")
     if url := "://" in path:
@@ -178,7 +184,7 @@ def _find_path(path: str) -> Source:
         and any(next(Path(path).glob(f"*{suffix}"), None) for suffix in SUFFIXES)
     )
     if name.endswith(SUFFIXES) or holds_parquet:
-        return open_parquet(path)
+        return open_parquet(path, codes)
     from dem.engine.readers.zarrs import open_zarr
 
     return open_zarr(path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from dem import checkpoint as checkpoints
@@ -13,6 +14,7 @@ from dem.checkpoint import Saved
 from dem.climb import Climb
 from dem.engine.lazy import rowwise
 from dem.engine.manifest import Manifest
+from dem.engine.readers.base import Source
 from dem.estimators import inputs, stored
 from dem.fitting import Fit, carry_out, go_on
 from dem.jobs import Job, begin
@@ -48,15 +50,16 @@ class Fitted(BaseEstimator):
         if data is None:
             raise ValueError("The data of this fit were not given by a path: pass them as X.")
         self = cls(**cls.arguments_of(saved), checkpoint=checkpoint, verbose=verbose)
-        manifest = inputs.open_input(self, data, sample_weight, reset=True)
+        self._expect(saved.climb.model)
+        manifest = self._open(data, sample_weight)
         self._conclude(go_on(saved, manifest, inputs.observer_of(verbose)), manifest, data)
         return self
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
-        model = self._model()
-        manifest = inputs.open_input(self, X, sample_weight, reset=True)
-        climb = self._climb(model, manifest)
+        self._check()
+        manifest = self._open(X, sample_weight)
+        climb = self._climb(self._model(manifest), manifest)
         keeper = checkpoints.keeper(self.checkpoint, climb, manifest)
         watch = inputs.observer_of(self.verbose)
         self._conclude(carry_out(climb, manifest, watch, keeper=keeper), manifest, X)
@@ -69,12 +72,27 @@ class Fitted(BaseEstimator):
 
         The estimator itself stays as it is: the job's result is a `Fit`.
         """
-        model = self._model()
-        manifest = inputs.open_input(clone(self), X, sample_weight, reset=True)
-        climb = self._climb(model, manifest)
+        self._check()
+        other = copy.copy(self)  # its attributes are set, and not those of this one
+        manifest = other._open(X, sample_weight)
+        climb = other._climb(other._model(manifest), manifest)
         return begin(climb, manifest, client=client, run=run, checkpoint=self.checkpoint)
 
-    def _model(self) -> Any:
+    def _check(self) -> None:
+        """Raise TypeError or ValueError for arguments that cannot be, whatever the data are."""
+
+    def _expect(self, model: Any) -> None:
+        """Know the model of a fit before data are opened for it again."""
+
+    def _open(self, X: Any, sample_weight: Any = None, *, reset: bool = True) -> Manifest:
+        """The manifest of X; `reset` while fitting, which is when attributes are set."""
+        return inputs.manifest_of(X, self._source(X, reset=reset), sample_weight)
+
+    def _source(self, X: Any, *, reset: bool) -> Source:
+        """The source of X, its width and column names checked, or noted where `reset`."""
+        return inputs.usable(self, X, reset=reset)
+
+    def _model(self, manifest: Manifest) -> Any:
         """The model that the arguments describe; TypeError or ValueError if they cannot be."""
         raise NotImplementedError
 
@@ -92,9 +110,14 @@ class Fitted(BaseEstimator):
         """The estimator that `to_store` described; ValueError if the parts do not fit together."""
         fitted = fit_of(arrays, attributes)
         self = cls(**cls._arguments_of_model(fitted.model))
-        self._keep(fitted)
         stored.restore(self, attributes)
+        self._restore(attributes)
+        self._expect(fitted.model)
+        self._keep(fitted)
         return self
+
+    def _restore(self, attributes: Mapping[str, Any]) -> None:
+        """Set what `to_store` of a subclass has added; ValueError if it makes no sense."""
 
     @classmethod
     def _arguments_of_model(cls, model: Any) -> dict[str, Any]:
@@ -113,7 +136,6 @@ class Fitted(BaseEstimator):
         self.history_, self.n_passes_ = fitted.history, fitted.n_passes
         self.phases_ = fitted.phases
         self.n_rows_read_ = sum(phase.rows for phase in fitted.phases)
-        self.n_features_in_ = fitted.params.components.means.shape[1]
 
     def _conclude(self, fitted: Fit, manifest: Manifest, X: Any) -> None:
         """Keep a fit to X, which was opened as a manifest, and warn of what is wrong with it."""
@@ -121,4 +143,4 @@ class Fitted(BaseEstimator):
 
     def _rowwise(self, X: Any, function: Any, dtype: Any, width: int | None = None) -> Any:
         """A function of blocks of rows over all of X; lazy on lazy X."""
-        return rowwise(X, inputs.usable(self, X, reset=False), function, dtype, width)
+        return rowwise(X, self._source(X, reset=False), function, dtype, width)

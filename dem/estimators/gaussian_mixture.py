@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from dem.checks import check_number
-from dem.climb import Climb
 from dem.engine.manifest import Manifest
-from dem.estimators import given, inputs, recipe
-from dem.estimators.criteria import Criteria
-from dem.estimators.fitted import Fitted
+from dem.estimators import given, inputs
+from dem.estimators.mixture import MixtureEstimator
 from dem.families import Gaussian
 from dem.families.covariance import Covariance
-from dem.fitting import Fit, total
+from dem.fitting import Fit
 from dem.models.mixture import Mixture
-from dem.passes import LogLikelihood
-from dem.starts import Start
+from dem.starts import Given, Start
 from dem.storable import storable
 
 Array = np.ndarray
@@ -27,7 +23,7 @@ NOT_THEIRS = ("history_", "n_passes_", "n_rows_read_", "phases_", "n_parameters_
 
 
 @storable("GaussianMixture")
-class GaussianMixture(DensityMixin, Fitted):
+class GaussianMixture(MixtureEstimator):
     """Gaussian mixture, fitted by EM to data in memory, on disk or on a cluster.
 
     p(x) = Σₖ πₖ N(x; μₖ, Σₖ). Arguments and attributes have the names, shapes and meanings of
@@ -89,6 +85,9 @@ class GaussianMixture(DensityMixin, Fitted):
     `distributed.Client` its workers do the work; they must see the same paths.
     """
 
+    family_type = Gaussian
+    what = "a Gaussian mixture"
+
     def __init__(
         self,
         n_components: int = 1,
@@ -112,89 +111,17 @@ class GaussianMixture(DensityMixin, Fitted):
         max_time: float | None = None,
         checkpoint: Any = None,
     ) -> None:
-        self.n_components = n_components
+        super().__init__(
+            n_components, tol=tol, max_iter=max_iter, n_init=n_init, init_params=init_params,
+            random_state=random_state, warm_start=warm_start, verbose=verbose, schedule=schedule,
+            accelerate=accelerate, posterior=posterior, max_passes=max_passes, max_time=max_time,
+            checkpoint=checkpoint,
+        )  # fmt: skip
         self.covariance_type = covariance_type
-        self.tol = tol
         self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.schedule = schedule
-        self.accelerate = accelerate
-        self.posterior = posterior
-        self.max_passes = max_passes
-        self.max_time = max_time
-        self.checkpoint = checkpoint
-
-    @classmethod
-    def from_fit(cls, fit: Fit) -> Self:
-        """The estimator of a fit by `dem.fit`, `dem.resume` or a job, in the user's units.
-
-        Raises TypeError or ValueError unless it is the `Fit` of a mixture of Gaussians.
-        """
-        if not isinstance(fit, Fit):
-            raise TypeError(f"from_fit takes the Fit that dem.fit returns, got {fit!r:.60}.")
-        self = cls(**cls._arguments_of_model(fit.model))
-        self._keep(fit)
-        return self
-
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        """Fit, then the most probable component of each row."""
-        return self.fit(X, sample_weight=sample_weight).predict(X)
-
-    def predict(self, X: Any) -> Any:
-        """The most probable component of each row, (n_samples,); lazy on lazy X."""
-        model, prepared = self._prepared()
-
-        def label(rows: Array) -> Array:
-            proba = model.posterior(prepared, rows)
-            return proba.argmax(axis=1) + 0.0 * proba[:, 0]  # NaN for a row that has one
-
-        return self._rowwise(X, label, np.int64)
-
-    def predict_proba(self, X: Any) -> Any:
-        """p(component | row), (n_samples, n_components); lazy on lazy X."""
-        model, prepared = self._prepared()
-        width = len(self.weights_)
-        return self._rowwise(X, lambda r: model.posterior(prepared, r), np.float64, width)
-
-    def score_samples(self, X: Any) -> Any:
-        """log p(row) in nats, (n_samples,); lazy on lazy X."""
-        model, prepared = self._prepared()
-        return self._rowwise(X, lambda r: model.log_prob(prepared, r), np.float64)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The mean of log p(row) over the rows, in nats."""
-        found = self.criteria(X, sample_weight)
-        return found.log_likelihood / found.n_samples
-
-    def criteria(self, X: Any, sample_weight: Any = None) -> Criteria:
-        """log_likelihood, n_samples, n_parameters, bic and aic, by one pass over X."""
-        check_is_fitted(self)
-        manifest = inputs.open_input(self, X, sample_weight, reset=False)
-        found = total(LogLikelihood(self._fitted.model, self._fitted.params), manifest)
-        return Criteria.of(float(found[0]), float(found[1]), self.n_parameters_)
-
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Bayesian information criterion, −2 log L + P log n: lower is better."""
-        return self.criteria(X, sample_weight).bic
-
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """Akaike information criterion, −2 log L + 2 P: lower is better."""
-        return self.criteria(X, sample_weight).aic
-
-    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
-        """Random rows (n_samples, n_features) and their components, ordered by component."""
-        check_is_fitted(self)
-        check_number("n_samples", n_samples, int, 1)
-        rng = np.random.default_rng(inputs.seed_of(self.random_state))
-        return self._fitted.model.sample(self._fitted.params, n_samples, rng)
 
     def to_sklearn(self) -> Any:
         """A fitted `sklearn.mixture.GaussianMixture` with these parameters.
@@ -216,52 +143,35 @@ class GaussianMixture(DensityMixin, Fitted):
                 setattr(theirs, name, value)
         return theirs
 
-    def _model(self) -> Mixture:
-        """The model that the arguments describe, after checking them."""
-        check_number("n_components", self.n_components, int, 1)
+    def _check(self) -> None:
+        super()._check()
         check_number("reg_covar", self.reg_covar, float, 0)
+        self._covariance()
+
+    def _model(self, manifest: Manifest) -> Mixture:
+        return Mixture(self.n_components, Gaussian(self._covariance(), float(self.reg_covar)))
+
+    def _covariance(self) -> Covariance:
         words = inputs.COVARIANCES
-        form = inputs.resolve("covariance_type", self.covariance_type, words, Covariance)
-        return Mixture(self.n_components, Gaussian(form, float(self.reg_covar)))
-
-    _arguments_of_model = staticmethod(given.arguments_of_model)
-    arguments_of = staticmethod(given.arguments_of)
-
-    def _climb(self, model: Mixture, manifest: Manifest) -> Climb:
-        inputs.check_rows(manifest, "n_components", self.n_components)
-        policies = recipe.policies_of(self)
-        if self.warm_start and hasattr(self, "_fitted"):
-            start: Start = given.last_of(self._fitted, model, manifest.n_columns)
-            n_init = 1
-        else:
-            start = given.start_of(self, model, manifest.n_columns)
-            n_init = self.n_init
-        return Climb(
-            model,
-            start=start,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            n_init=n_init,
-            seed=inputs.seed_of(self.random_state),
-            max_passes=self.max_passes,
-            max_time=self.max_time,
-            **policies,
+        form: Covariance = inputs.resolve(
+            "covariance_type", self.covariance_type, words, Covariance
         )
+        return form
 
-    def _keep(self, fitted: Fit) -> None:
-        super()._keep(fitted)
-        params, family = fitted.params, fitted.model.family
-        self.weights_ = params.weights
-        self.means_, self.covariances_, roots = family.outward(params.components)
+    @classmethod
+    def _arguments_of_family(cls, family: Any) -> dict[str, Any]:
+        word = inputs.word_of(family.covariance, inputs.COVARIANCES)
+        return {"covariance_type": word, "reg_covar": family.reg_covar}
+
+    _arguments_of_start = staticmethod(given.arguments_of_start)
+
+    def _start(self, model: Mixture, n_columns: int) -> Start:
+        return given.start_of(self, model, n_columns)
+
+    def _last(self, model: Mixture, n_columns: int) -> Given:
+        return given.last_of(self._fitted, model, n_columns)
+
+    def _describe(self, fitted: Fit) -> None:
+        family = fitted.model.family
+        self.means_, self.covariances_, roots = family.outward(fitted.params.components)
         self.precisions_cholesky_, self.precisions_ = roots, family.covariance.precisions(roots)
-        self.n_parameters_ = fitted.model.n_parameters(params)
-        self.lower_bound_ = fitted.lower_bound
-        self.lower_bounds_ = [record.bound_e for record in fitted.history]
-
-    def _conclude(self, fitted: Fit, manifest: Manifest, X: Any) -> None:
-        self._keep(fitted)
-        inputs.warn_about(fitted, self.max_iter, self.tol)
-
-    def _prepared(self) -> tuple[Mixture, Any]:
-        check_is_fitted(self)
-        return self._fitted.model, self._fitted.model.prepare(self._fitted.params)

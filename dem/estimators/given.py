@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dem.checkpoint import Saved
 from dem.contract import Sample
 from dem.estimators import inputs, recipe
-from dem.families import Gaussian
 from dem.fitting import Fit
 from dem.models.mixture import Mixture, MixtureParams
 from dem.starts import Centres, Given, Start, Steps
@@ -61,39 +59,12 @@ def start_of(estimator: Any, model: Mixture, n_columns: int) -> Start:
     return PartlyGiven(start, weights, means, precisions)
 
 
-def arguments_of_model(model: Any) -> dict[str, Any]:
-    """The arguments that describe a model; ValueError if it is no mixture of Gaussians."""
-    if not isinstance(model, Mixture) or not isinstance(model.family, Gaussian):
-        raise ValueError(f"not the fit of a Gaussian mixture but of {model}")
-    return {
-        "n_components": model.k,
-        "covariance_type": inputs.word_of(model.family.covariance, inputs.COVARIANCES),
-        "reg_covar": model.family.reg_covar,
-    }
-
-
-def arguments_of(saved: Saved) -> dict[str, Any]:
-    """The arguments that describe the fit of a checkpoint; ValueError as `arguments_of_model`."""
-    climb, arguments = saved.climb, arguments_of_model(saved.climb.model)
-    words = recipe.words_of(climb)
-    return {
-        **arguments,
-        **_arguments_of_start(climb.start, warm=words["schedule"] != "batch"),
-        **words,
-        "max_iter": climb.max_iter,
-        "tol": climb.tol,
-        "n_init": climb.n_init,
-        "random_state": climb.seed,
-        "max_passes": climb.max_passes,
-        "max_time": climb.max_time,
-    }
-
-
-def _arguments_of_start(start: Start, warm: bool) -> dict[str, Any]:
+def arguments_of_start(start: Start, warm: bool) -> dict[str, Any]:
+    """The arguments that describe a start, where a warm one would have been the usual."""
     if not isinstance(start, PartlyGiven):
         return {"init_params": recipe.word_of(start, warm)}
     return {
-        **_arguments_of_start(start.start, warm=False),
+        **arguments_of_start(start.start, warm=False),
         "weights_init": start.weights,
         "means_init": start.means,
         "precisions_init": start.precisions,

@@ -16,7 +16,8 @@ from dem.accelerate import Plain, QuasiNewton
 from dem.checks import check_number, check_offers
 from dem.engine.manifest import Manifest, cut, open_source, place_of
 from dem.engine.readers.arrays import open_array
-from dem.engine.readers.base import Source
+from dem.engine.readers.base import Source, is_a
+from dem.engine.readers.codes import Codes
 from dem.errors import DataError, DegenerateComponentWarning
 from dem.families import Diagonal, Full, Spherical, Tied
 from dem.fitting import Fit
@@ -97,19 +98,24 @@ def observer_of(verbose: Any) -> Observer:
     return verbose
 
 
-def open_input(estimator: Any, X: Any, sample_weight: Any = None, *, reset: bool) -> Manifest:
-    """The manifest of X, with scikit-learn's checks and attributes; `reset` while fitting.
-
-    Values are not looked at here: a NaN is found, and named with its place, when it is read.
-    """
-    source = usable(estimator, X, reset=reset)
+def manifest_of(X: Any, source: Source, sample_weight: Any = None) -> Manifest:
+    """The blocks of X, which was opened as a source; weights as scikit-learn takes them."""
     if np.isscalar(sample_weight) and not isinstance(sample_weight, str):
         sample_weight = np.broadcast_to(sample_weight, source.shape[:1])  # takes no memory
     return replace(cut(source, weights=sample_weight), place=place_of(X))
 
 
-def usable(estimator: Any, X: Any, *, reset: bool) -> Source:
-    """The source of X, turned into an array if it is array-like in memory; its width checked."""
+def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -> Source:
+    """The source of X, turned into an array if it is array-like in memory; its width checked.
+
+    With scikit-learn's checks and attributes; `reset` while fitting. Values are not looked at
+    here: a NaN is found, and named with its place, when it is read.
+
+    codes : of columns that are not numeric, which are refused without; see `open_source`.
+    """
+    if codes is not None and is_a(X, "pandas", "DataFrame"):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return open_source(X, codes)
     if not _elsewhere(X):
         array = validate_data(
             estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False,
@@ -117,7 +123,7 @@ def usable(estimator: Any, X: Any, *, reset: bool) -> Source:
         )  # fmt: skip
         names = getattr(estimator, "feature_names_in_", None) if hasattr(X, "columns") else None
         return open_source(array) if names is None else open_array(array, tuple(names))
-    source = open_source(X)
+    source = open_source(X, codes)
     width = source.shape[1]
     if reset:
         estimator.n_features_in_ = width

@@ -126,7 +126,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the inertia of X, −Σᵢ wᵢ ‖xᵢ − μ₍ₖᵢ₎‖²."""
         check_is_fitted(self)
-        manifest = inputs.open_input(self, X, sample_weight, reset=False)
+        manifest = self._open(X, sample_weight, reset=False)
         return -self._inertia(self._assigned(manifest))
 
     def to_store(self) -> stored.Parts:
@@ -140,8 +140,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
         self.inertia_ = float(attributes["inertia"])
         return self
 
-    def _model(self) -> Frozen:
-        """The model that the arguments describe, after checking them."""
+    def _check(self) -> None:
         check_number("n_clusters", self.n_clusters, int, 1)
         check_number("tol", self.tol, float, 0)
         check_number("max_iter", self.max_iter, int, 1)
@@ -149,6 +148,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
             check_number("n_init", self.n_init, int, 1)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {ALGORITHMS}, got {self.algorithm!r}.")
+
+    def _model(self, manifest: Manifest) -> Frozen:
         return Frozen(Mixture(self.n_clusters, Gaussian(Spherical())), KEPT)
 
     def _start(self, n_columns: int) -> Start:
@@ -212,6 +213,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
     def _keep(self, fitted: Fit) -> None:
         super()._keep(fitted)
         components = fitted.params.components
+        self.n_features_in_ = components.means.shape[1]
         self._frame, self._centres = components.frame, components.means
         self.cluster_centers_ = self._frame.outward(self._centres)
 

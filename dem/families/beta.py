@@ -62,6 +62,9 @@ class Beta(ExponentialFamily):
         a, b = beta_shapes(logs[0], logs[1], params.a, params.b)
         return BetaParams(np.where(alive, a, params.a), np.where(alive, b, params.b))
 
+    def averages(self, params: BetaParams) -> Array:
+        return np.asarray(params.a / (params.a + params.b))
+
     def draw(self, params: BetaParams, j: int, n: int, rng: np.random.Generator) -> Array:
         drawn = rng.beta(params.a[j], params.b[j], (n, params.a.shape[1]))
         return np.clip(drawn, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)

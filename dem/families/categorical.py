@@ -111,6 +111,11 @@ class Categorical(ExponentialFamily):
         if not np.allclose(sums, 1.0):
             raise ValueError("probabilities of the levels of a column must sum to 1")
 
+    def expected(self, params: CategoricalParams, q: Array) -> Array:
+        """The mode, a code."""
+        parts = self.split(q @ params.probabilities, self._width(params))
+        return np.stack([part.argmax(axis=1) for part in parts], axis=1).astype(float)
+
     def draw(self, params: CategoricalParams, j: int, n: int, rng: np.random.Generator) -> Array:
         parts = self.split(params.probabilities[j], self._width(params))
         return np.stack([rng.choice(len(p), n, p=p / p.sum()) for p in parts], axis=1).astype(float)

@@ -98,6 +98,21 @@ class Charted(ABC):
                 raise ValueError(f"{name} must be finite")
             self.charts[name].check(name, array)
 
+    def described(self, params: Params) -> dict[str, Array]:
+        """The parameters in the user's units, by their names; (K, D) mostly."""
+        return {name: getattr(params, name) for name in self.charts}
+
+    def averages(self, params: Params) -> Array:
+        """E[v | k] of each column, (K, D)."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its means are")
+
+    def expected(self, params: Params, q: Array) -> Array:
+        """What to put for missing values, (n, D), where component k has the probability q (n, K).
+
+        The mean; families of categories give the mode.
+        """
+        return np.asarray(q @ self.averages(params))
+
     def n_parameters(self, params: Params) -> int:
         """The number of free parameters of all components."""
         return sum(getattr(params, name).size for name in self.charts)

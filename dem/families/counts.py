@@ -12,7 +12,7 @@ from dem.contract import Sample, Space
 from dem.families.charts import Charts, Positive, Probability
 from dem.families.exponential import ExponentialFamily
 from dem.families.features import FeatureSums
-from dem.families.space import Roots, Scaled
+from dem.families.space import Roots, Scaled, Thresholded
 
 Array = np.ndarray
 # Probabilities and rates are at least this, so that no row has probability zero: the maximum under
@@ -34,16 +34,23 @@ class Bernoulli(ExponentialFamily):
 
     Mixtures of these are latent class analysis with binary items (Lazarsfeld and Henry 1968).
     Probabilities stay between 1e-10 and 1 − 1e-10, at the maximum of the likelihood under that.
+
+    threshold : columns hold any numbers, which count as 1 above it; None if they are 0 and 1.
     """
 
+    threshold: float | None = None
     charts: ClassVar[Charts] = {"probabilities": Probability(LEAST)}
     support = "Bernoulli columns hold 0 and 1"
 
     def outside(self, x: Array) -> Array:
-        return np.asarray(x * x != x)
+        return np.asarray(x * x != x) if self.threshold is None else np.zeros((), bool)
 
     def features(self, params: BernoulliParams, x: Array, out: Array) -> None:
-        out[:] = x
+        if self.threshold is None:
+            out[:] = x
+        else:
+            np.heaviside(np.subtract(x, self.threshold, out=out), 0.0, out=out)
+            out += 0.0 * x  # NaN for infinity, which is no number above or below
 
     def natural(self, params: BernoulliParams) -> tuple[Array, Array]:
         log_q = np.log1p(-params.probabilities)
@@ -56,13 +63,19 @@ class Bernoulli(ExponentialFamily):
         new = np.clip(sums.averages[0], LEAST, 1 - LEAST)
         return BernoulliParams(np.where(sums.alive, new, params.probabilities))
 
+    def expected(self, params: BernoulliParams, q: Array) -> Array:
+        """The mode, 0 or 1."""
+        return (q @ params.probabilities > 0.5).astype(float)
+
     def draw(self, params: BernoulliParams, j: int, n: int, rng: np.random.Generator) -> Array:
         p = params.probabilities[j]
         return (rng.random((n, len(p))) < p).astype(float)
 
     def frame(self, sample: Sample) -> Space:
         """Squared distances count the columns that differ, whatever their frequencies."""
-        return Scaled.unit(sample)
+        if self.threshold is None:
+            return Scaled.unit(sample)
+        return Thresholded.of(sample, self.threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +113,9 @@ class Poisson(ExponentialFamily):
     def maximise(self, params: PoissonParams, sums: FeatureSums) -> PoissonParams:
         new = np.maximum(sums.averages[0], LEAST)
         return PoissonParams(np.where(sums.alive, new, params.rates))
+
+    def averages(self, params: PoissonParams) -> Array:
+        return params.rates
 
     def frame(self, sample: Sample) -> Space:
         """Square roots, whose variances are alike; a missing value is at their mean."""

@@ -94,6 +94,11 @@ class Gaussian:
             form.roots_outward(params.roots, scale),
         )
 
+    def described(self, params: GaussianParams) -> dict[str, Array]:
+        """means and covariances in the user's units, in scikit-learn's shapes."""
+        means, covariances, _ = self.outward(params)
+        return {"means": means, "covariances": covariances}
+
     def start(self, sample: Sample, responsibilities: Array) -> GaussianParams:
         """Moments of the sample under responsibilities (K, m)."""
         frame = self.frame(sample)

@@ -136,6 +136,9 @@ class NegativeBinomial(Charted):
             _linear(params, sums.observed, sums.counts, sums.hidden).sum() + sums.rest.sum()
         )
 
+    def averages(self, params: NegativeBinomialParams) -> Array:
+        return params.means
+
     def diagnose(self, params: NegativeBinomialParams) -> tuple[str, ...]:
         return ()
 

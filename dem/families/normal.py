@@ -66,6 +66,11 @@ class _Normal(ExponentialFamily):
         """(means, variances) of y in the user's units."""
         return params.frame.outward(params.means), params.variances * params.frame.scale**2
 
+    def described(self, params: NormalParams) -> dict[str, Array]:
+        """means and variances of y, in the user's units."""
+        means, variances = self.outward(params)
+        return {"means": means, "variances": variances}
+
     def diagnose(self, params: NormalParams) -> tuple[str, ...]:
         low = params.variances <= 2 * LEAST_VARIANCE
         return at_the_limit("a variance is at its floor", low, "hardly any spread is left to")
@@ -93,6 +98,9 @@ class Normal(_Normal):
         np.subtract(x, frame.origin[:, None], out=out[:d])
         out[:d] /= frame.scale[:, None]
         np.square(out[:d], out=out[d:])
+
+    def averages(self, params: NormalParams) -> Array:
+        return self.outward(params)[0]
 
     def draw(self, params: NormalParams, j: int, n: int, rng: np.random.Generator) -> Array:
         return self._draw(params, j, n, rng)
@@ -124,6 +132,10 @@ class LogNormal(_Normal):
         natural, log_norm = super().natural(params)
         natural[:, : log_norm.shape[1]] -= params.frame.scale  # − log v is −scale · y − origin
         return natural, log_norm + params.frame.origin
+
+    def averages(self, params: NormalParams) -> Array:
+        means, variances = self.outward(params)
+        return np.exp(means + variances / 2)
 
     def draw(self, params: NormalParams, j: int, n: int, rng: np.random.Generator) -> Array:
         return np.exp(self._draw(params, j, n, rng))

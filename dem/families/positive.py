@@ -57,6 +57,9 @@ class Exponential(ExponentialFamily):
         new = np.maximum(sums.averages[0], LEAST_MEAN * params.unit)
         return replace(params, means=np.where(sums.alive, new, params.means))
 
+    def averages(self, params: ExponentialParams) -> Array:
+        return params.means
+
     def draw(self, params: ExponentialParams, j: int, n: int, rng: np.random.Generator) -> Array:
         return rng.exponential(params.means[j], (n, params.means.shape[1]))
 
@@ -113,6 +116,9 @@ class Gamma(ExponentialFamily):
             shapes=np.where(sums.alive, shapes, params.shapes),
             means=np.where(sums.alive, mean * params.unit, params.means),
         )
+
+    def averages(self, params: GammaParams) -> Array:
+        return params.means
 
     def draw(self, params: GammaParams, j: int, n: int, rng: np.random.Generator) -> Array:
         shapes, means = params.shapes[j], params.means[j]

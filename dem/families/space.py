@@ -77,6 +77,31 @@ class Roots:
         return np.square(np.maximum(self.roots.outward(points), 0.0) / 2)
 
 
+@dataclass(frozen=True)
+class Thresholded:
+    """1 above a threshold, else 0; missing values are at the mean, and centres go to the modes."""
+
+    indicators: Scaled
+    threshold: float
+
+    @classmethod
+    def of(cls, sample: Sample, threshold: float) -> Thresholded:
+        """The space of a sample."""
+        above = replace(sample, rows=_above(sample.rows, threshold))
+        return cls(Scaled.unit(above), threshold)
+
+    def inward(self, points: Array) -> Array:
+        return self.indicators.inward(_above(points, self.threshold))
+
+    def outward(self, points: Array) -> Array:
+        step = 1.0 + abs(self.threshold)  # large enough to be above, whatever the threshold
+        return self.threshold + np.where(self.indicators.outward(points) > 0.5, step, -step)
+
+
+def _above(rows: Array, threshold: float) -> Array:
+    return np.heaviside(np.asarray(rows, float) - threshold, 0.0)
+
+
 def _twice_root(rows: Array) -> Array:
     """2 √v where v ≥ 0, else NaN."""
     return 2 * np.sqrt(np.where(rows >= 0, rows, np.nan))

@@ -91,6 +91,11 @@ class StudentT:
         gaussian = self._gaussian.start(sample, responsibilities)
         return StudentTParams(gaussian, np.full(len(responsibilities), self.df or FIRST))
 
+    def described(self, params: StudentTParams) -> dict[str, Array]:
+        """means (locations), scales (matrices Σ, as a Gaussian's covariances) and df (K,)."""
+        means, scales, _ = self._gaussian.outward(params.gaussian)
+        return {"means": means, "scales": scales, "df": params.df}
+
     def prepare(self, params: StudentTParams, offset: Array) -> StudentTPrepared:
         gaussian, d = (
             self._gaussian.prepare(params.gaussian, offset),

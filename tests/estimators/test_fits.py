@@ -161,7 +161,7 @@ def test_the_checkpoint_of_another_estimator(x: np.ndarray, tmp_path: Path) -> N
 
 
 def test_criteria_by_one_pass(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dem.estimators import gaussian_mixture as module
+    from dem.estimators import mixture as module
 
     mixture = dem.GaussianMixture(3, random_state=0).fit(x)
     passes, total = [], module.total

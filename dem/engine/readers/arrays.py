@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from dem.engine.readers.base import Spans, native, regular, row_bytes
+from dem.engine.readers.codes import Codes
 from dem.errors import DataError
 
 MEMORY_BLOCK_BYTES = 4 * 2**20  # blocks in memory cost nothing to read: small ones balance better
@@ -52,6 +53,7 @@ class ArraySource:
 
     array: np.ndarray
     columns: tuple[str, ...] | None = None
+    codes: Codes | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

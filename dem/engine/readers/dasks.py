@@ -13,6 +13,7 @@ from dask.array.core import getter, getter_inline, getter_nofancy
 
 from dem.engine.readers.arrays import InMemory
 from dem.engine.readers.base import Reader, Spans, is_a, native
+from dem.engine.readers.codes import Codes
 from dem.engine.readers.graphs import compute_shared
 from dem.engine.readers.lazy import FutureRows, GraphRows
 from dem.errors import DataError
@@ -24,6 +25,7 @@ class DaskSource:
 
     array: da.Array
     columns: tuple[str, ...] | None = None
+    codes: Codes | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

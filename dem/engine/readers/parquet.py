@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
@@ -12,10 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dem.engine.readers.arrow import codes_of, common_dtype, distinct, kind_of, numbers
 from dem.engine.readers.base import Spans, row_bytes
+from dem.engine.readers.codes import NUMBERS, Codes, plain_levels
 from dem.errors import DataError
 
 SUFFIXES = (".parquet", ".parq", ".pq")
+READING = 4  # threads that look for levels
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,15 @@ class ParquetRows:
     columns: tuple[str, ...]
     dtype: np.dtype
     spans: Spans
+    codes: Codes | None = None
     in_memory: bool = field(default=False, init=False)
     blocks_held: ClassVar[float] = 7.0  # a row group as it is stored, and columns of it
+
+    @property
+    def _categories(self) -> list[str]:
+        """The columns that hold codes."""
+        levels = self.codes.levels if self.codes else (None,) * len(self.columns)
+        return [name for name, own in zip(self.columns, levels, strict=True) if own is not None]
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         start, stop = self.spans[block]
@@ -54,7 +65,7 @@ class ParquetRows:
         import pyarrow as pa
 
         try:
-            with _open(group.path) as file:
+            with _open(group.path, self._categories) as file:
                 table = file.read_row_group(
                     group.number, columns=list(self.columns), use_threads=False
                 )
@@ -66,41 +77,32 @@ class ParquetRows:
                 f"{group.stop - 1}) cannot be decoded: {error}"
             ) from error
         table = table.slice(low - group.start, high - low)
-        for j, name in enumerate(self.columns):
+        levels = self.codes.levels if self.codes else (None,) * len(self.columns)
+        for j, (name, own) in enumerate(zip(self.columns, levels, strict=True)):
             column = table.column(name)
-            if column.null_count:
-                column = self._with_nan(column, name, low)
-            rows[:, j] = column.to_numpy()
-
-    def _with_nan(self, column: Any, name: str, start: int) -> Any:
-        if self.dtype.kind == "f":
-            return column.cast("float64").fill_null(np.nan)
-        row = start + int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise DataError(
-            f"Column {name!r} has a missing value in row {row}, and integers have no NaN. "
-            "Fill or drop missing values, or store the column as floating point."
-        )
+            rows[:, j] = numbers(column) if own is None else codes_of(column, own, low, j, name)
 
     def take(self, blocks: Sequence[int]) -> ParquetRows:
         spans = self.spans.take(blocks)
         low, high = spans.offsets[0], spans.offsets[-1]
         groups = tuple(g for g in self.groups if g.start < high and g.stop > low)
-        return ParquetRows(groups, self.columns, self.dtype, spans)
+        return ParquetRows(groups, self.columns, self.dtype, spans, self.codes)
 
     def buffer(self) -> np.ndarray:
         return np.empty((self.spans.largest, len(self.columns)), self.dtype)
 
     def token(self) -> str:
-        return repr((self.groups, self.columns))
+        return repr((self.groups, self.columns, *([self.codes] if self.codes else [])))
 
 
 @dataclass(frozen=True, eq=False)
 class ParquetSource:
-    """Parquet files with the same numeric columns, in the order of their names."""
+    """Parquet files with the same columns, in the order of their names."""
 
     groups: tuple[RowGroup, ...]
     columns: tuple[str, ...]
     dtype: np.dtype
+    codes: Codes | None = None
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -115,11 +117,16 @@ class ParquetSource:
         return np.array([*offsets, self.shape[0]], dtype=np.int64)
 
     def reader(self, boundaries: np.ndarray) -> ParquetRows:
-        return ParquetRows(self.groups, self.columns, self.dtype, Spans(boundaries))
+        spans = Spans(boundaries)
+        return ParquetRows(self.groups, self.columns, self.dtype, spans, self.codes)
 
 
-def open_parquet(path: str) -> ParquetSource:
-    """A Parquet file, or all of them in a directory (hidden and `_` files left out)."""
+def open_parquet(path: str, codes: Codes | None = None) -> ParquetSource:
+    """A Parquet file, or all of them in a directory (hidden and `_` files left out).
+
+    codes : of columns that are not numeric, see `dem.engine.manifest.open_source`. Finding levels
+        reads those columns.
+    """
     if find_spec("pyarrow") is None:
         raise ImportError(
             f"{path}: Parquet is read with pyarrow, which is not installed: "
@@ -139,7 +146,50 @@ def open_parquet(path: str) -> ParquetSource:
                 row += size
     if schema is None:
         raise DataError(f"{path} holds no Parquet files.")
-    return ParquetSource(tuple(groups), tuple(schema), _common_dtype(schema))
+    if codes is not None:
+        codes = _resolved(schema, codes, groups)
+    dtype = common_dtype(schema, codes or NUMBERS)
+    if dtype.kind != "f" and _may_have_nulls(files):
+        dtype = np.result_type(dtype, np.float32)
+    return ParquetSource(tuple(groups), tuple(schema), dtype, codes)
+
+
+def _resolved(schema: dict[str, Any], codes: Codes, groups: list[RowGroup]) -> Codes:
+    """What the columns hold, with the levels of `codes`, or those that are found."""
+    kinds = tuple(kind_of(kind) or "other" for kind in schema.values())
+    names = [name for name, kind in zip(schema, kinds, strict=True) if kind == "category"]
+    if codes:
+        known = dict(zip(schema, codes.levels, strict=False))
+    else:
+        known = {name: plain_levels(values, name) for name, values in _levels(groups, names)}
+    return Codes(kinds, tuple(known.get(name) if name in names else None for name in schema))
+
+
+def _levels(groups: list[RowGroup], names: list[str]) -> Iterator[tuple[str, set[Any]]]:
+    """The distinct values of some columns, by a read of just these."""
+
+    def of_group(group: RowGroup) -> list[set[Any]]:
+        with _open(group.path, names) as file:
+            table = file.read_row_group(group.number, columns=names, use_threads=False)
+        return [distinct([table.column(name)]) for name in names]
+
+    with ThreadPoolExecutor(READING) as pool:
+        found = list(pool.map(of_group, groups)) if names else []
+    for j, name in enumerate(names):
+        yield name, set().union(*(values[j] for values in found))
+
+
+def _may_have_nulls(files: list[str]) -> bool:
+    """Whether there may be NULL in any column, going by the files' statistics."""
+    for path in files:
+        with _open(path) as file:
+            for number in range(file.metadata.num_row_groups):
+                group = file.metadata.row_group(number)
+                for j in range(group.num_columns):
+                    found = group.column(j).statistics
+                    if found is None or not found.has_null_count or found.null_count:
+                        return True
+    return False
 
 
 def _files(path: str) -> list[str]:
@@ -159,7 +209,7 @@ def _files(path: str) -> list[str]:
     return [name for name in visible if name.endswith(SUFFIXES)]
 
 
-def _open(path: str) -> Any:
+def _open(path: str, categories: Sequence[str] = ()) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -171,7 +221,8 @@ def _open(path: str) -> Any:
     status = None if "://" in path else os.stat(path)
     stamp = status and (status.st_mtime_ns, status.st_size)
     try:
-        return pq.ParquetFile(source, metadata=_metadata(path, stamp))
+        metadata = _metadata(path, stamp)
+        return pq.ParquetFile(source, metadata=metadata, read_dictionary=list(categories))
     except pa.ArrowInvalid as error:
         raise DataError(f"{path} is not a Parquet file that can be read: {error}") from error
 
@@ -186,18 +237,3 @@ def _metadata(path: str, stamp: tuple[int, int] | None) -> Any:
 
     with fsspec.open(path, "rb") as file:
         return pq.read_metadata(file)
-
-
-def _common_dtype(schema: dict[str, Any]) -> np.dtype:
-    import pyarrow.types as kinds
-
-    def numeric(kind: Any) -> bool:
-        return kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
-
-    bad = [f"{name!r} ({kind})" for name, kind in schema.items() if not numeric(kind)]
-    if bad:
-        raise DataError(
-            f"Columns that are not numeric: {', '.join(bad)}. Drop them or encode them as numbers."
-        )
-    dtype = np.result_type(*(kind.to_pandas_dtype() for kind in schema.values()), np.bool_)
-    return np.result_type(dtype, np.float32) if dtype.kind == "f" else dtype
