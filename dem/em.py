@@ -80,10 +80,10 @@ def em(
         whole = len(groups) == n_groups
         leap = accelerate.leap(model, params, trail) if whole else params
         # E: a fresh q on these groups, the rest keep theirs
-        at, kept, stats = yield from _e_step(
+        at, kept, stats, bound_e = yield from _e_step(
             model, (leap, params), schedule, groups, n_groups, kept, floor
         )
-        n, bound_e = stats.weight, bound(model, at, stats)
+        n = stats.weight
         landed = None if leap is params else at is leap
         params = model.m_step(at, stats)  # M: θ meets the data only through the statistics
         floor = bound(model, params, stats) / n
@@ -99,16 +99,18 @@ def _e_step(
     n_groups: int,
     memory: Any,
     floor: float,
-) -> Generator[EStep, tuple[Stats, ...], tuple[Params, Any, Stats]]:
+) -> Generator[EStep, tuple[Stats, ...], tuple[Params, Any, Stats, float]]:
     """The E half-step at the first θ, or at the second if the bound would be below the floor.
 
-    Returns θ, the schedule's memory, and the statistics. A fresh q at the second raises the bound.
+    Returns θ, the schedule's memory, the statistics, and the bound, which a fresh q at the second
+    raises.
     """
     first, second = points
     fresh = yield EStep(groups, first)
     kept, stats = schedule.merge(memory, groups, fresh, n_groups)
-    floor -= ROUNDING * abs(floor)
-    if first is second or bound(model, first, stats) >= floor * stats.weight:
-        return first, kept, stats
+    reached = bound(model, first, stats)
+    if first is second or reached >= (floor - ROUNDING * abs(floor)) * stats.weight:
+        return first, kept, stats, reached
     fresh = yield EStep(groups, second)
-    return second, *schedule.merge(memory, groups, fresh, n_groups)
+    kept, stats = schedule.merge(memory, groups, fresh, n_groups)
+    return second, kept, stats, bound(model, second, stats)

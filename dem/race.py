@@ -198,13 +198,13 @@ class Race:
         here = [r for r in active if r.request.groups == groups]  # type: ignore[union-attr]
         works = [runner.request.work for runner in here]  # type: ignore[union-attr]
         # The sample is the same for all who ask for as many rows.
-        first = {repr(w) if isinstance(w, Draw) else id(w): w for w in works}
-        request = Together(tuple(first.values()), self.held_out, self.seed)
+        keys = [work if isinstance(work, Draw) else id(work) for work in works]
+        once = dict(zip(keys, works, strict=True))
+        request = Together(tuple(once.values()), self.held_out, self.seed)
         totals: tuple[Results, ...] = yield reads.counted(Sweep(request, groups))
-        parts = [dict(zip(first, total.parts, strict=True)) for total in totals]
+        parts = [dict(zip(once, total.parts, strict=True)) for total in totals]
         weight = 0.0
-        for runner, work in zip(here, works, strict=True):
-            key = repr(work) if isinstance(work, Draw) else id(work)
+        for runner, key in zip(here, keys, strict=True):
             answer = tuple(part[key] for part in parts)
             if isinstance(answer[0], Stats):
                 weight = sum(stats.weight for stats in answer)

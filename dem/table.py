@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dem.contract import Array
+from dem.criteria import Criteria
 from dem.records import Fit, Record
 
 CRITERIA = ("bic", "aic", "icl", "held_out")
@@ -69,12 +70,12 @@ def tabulate(
     """The rows of the table, from what `dem.shared.Evaluate` has found of each fit."""
     rows = []
     for name, fit, (total, n, entropy, beyond, kept) in zip(names, fits, found, strict=True):
-        p = fit.model.n_parameters(fit.params)
-        bic = p * math.log(n) - 2 * total
+        n_parameters = fit.model.n_parameters(fit.params)
+        criteria = Criteria.of(float(total), float(n), n_parameters)
         rows.append(
             Candidate(
-                name, float(total), p, float(bic), float(2 * p - 2 * total),
-                float(bic + 2 * entropy), float(beyond / kept) if kept else math.nan,
+                name, criteria.log_likelihood, n_parameters, criteria.bic, criteria.aic,
+                criteria.bic + 2 * float(entropy), float(beyond / kept) if kept else math.nan,
                 len(fit.history), fit.converged,
             )
         )  # fmt: skip

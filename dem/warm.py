@@ -28,7 +28,6 @@ HELD_OUT = 0.2
 HELD_TIMES = 4
 SKETCH_ROWS = 50  # a component, to count parameters on
 SHAKE = 0.01
-KMEANS = KMeansPlusPlus()
 SETTLED = 1e-6  # nats per row: what a sample is not worth climbing further for
 MOST_TURNS = 200
 FEWEST_ROWS = 4_000
@@ -178,7 +177,7 @@ class Annealing:
     they may stay where they are.
     """
 
-    start: Start = KMEANS
+    start: Start = KMeansPlusPlus()
     betas: tuple[float, ...] = (0.1, 0.2, 0.4, 0.6, 0.8)
     turns: int = 50
 

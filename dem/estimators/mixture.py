@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from dem.checkpoint import Saved
 from dem.checks import check_number
 from dem.climb import Climb
+from dem.criteria import Criteria
 from dem.engine.manifest import Manifest
 from dem.estimators import inputs, recipe
-from dem.estimators.criteria import Criteria
 from dem.estimators.fitted import Fitted
 from dem.fitting import Fit, total
 from dem.models.mixture import Mixture

@@ -40,7 +40,7 @@ def start_of(estimator: Any) -> Start:
 
 
 def words_of(climb: Climb) -> dict[str, Any]:
-    """The arguments that describe the policies of a climb, and its start."""
+    """The arguments that describe the policies of a climb."""
     textbook = climb.schedule == inputs.SCHEDULES["batch"] and isinstance(climb.stop, Change)
     usual = "none" if textbook else "quasi-newton"
     accelerate = inputs.word_of(climb.accelerate, inputs.ACCELERATORS)
