@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dem.checks import check_number
+from dem.checks import check_all, check_number
 from dem.contract import Model, Params
 
 Array = np.ndarray
@@ -31,6 +31,13 @@ class Trail:
     images: tuple[Array, ...] = ()
     wait: int = 0
     patience: int = 1
+
+    def __post_init__(self) -> None:
+        check_number("wait", self.wait, int, 0)
+        check_number("patience", self.patience, int, 1)
+        check_all("points and images", (*self.points, *self.images), np.ndarray)
+        if len(self.points) != len(self.images):
+            raise ValueError("each point has an image")
 
     def after(self, landed: bool | None) -> Trail:
         """After a leap that landed or was too far, or a turn without one (None).

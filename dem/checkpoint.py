@@ -12,18 +12,19 @@ import platform
 import re
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from dem.climb import Climb
+from dem.checks import check_number
 from dem.engine.blas import blas_architecture
 from dem.engine.manifest import Manifest
 from dem.engine.patience import patiently
 from dem.errors import DataError
-from dem.race import Race, RaceState
 from dem.records import Ascent, State
+from dem.standing import check_standing
 from dem.storable import JSON
 from dem.store import read, write
 from dem.store.claim import MARKER, Claim, disown, holder
@@ -31,6 +32,7 @@ from dem.store.place import URI, Place
 from dem.store.values import describe, rebuild
 
 _NAME = re.compile(r"at-\d{3}-\d{6}")
+_LARGEST = 10**7
 _KEPT = 2
 SECONDS = 60.0  # between checkpoints
 
@@ -98,8 +100,7 @@ class Keeper:
             "place": self.manifest.place,
             "machine": _machine(),
         }
-        turn = len(state.history)
-        write(_join(self.uri, f"at-{state.attempt:03d}-{turn:06d}"), arrays, record)
+        write(_join(self.uri, _name(state)), arrays, record)
         self._pending = None
         place = self._claim.place
         for name in _names(self.uri)[:-_KEPT]:
@@ -215,17 +216,13 @@ def _read(place: URI, name: str) -> Saved:
     arrays, record = read(uri)
     if not {"climb", "state", "data", "place", "machine"} <= record.keys():
         raise DataError(f"{uri} is not a checkpoint")
-    climb, state = (rebuild(record[name], arrays) for name in ("climb", "state"))
-    data, given, machine = record["data"], record["place"], record["machine"]
-    whole = isinstance(climb, Climb) and isinstance(state, State)
-    whole = whole or (isinstance(climb, Race) and isinstance(state, RaceState))
-    if not whole or not isinstance(data, dict):
-        raise DataError(f"{uri} is not a checkpoint")
-    check = getattr(climb.model, "check", lambda params: None)
     try:
-        check(state.params)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise DataError(f"{uri} does not hold parameters of its model: {error}") from error
+        climb, state = _understood(record, arrays)
+        if name != _name(state):
+            raise ValueError(f"it holds what belongs in {_name(state)}")
+    except Exception as error:  # whatever a file made by hand makes of a model
+        raise DataError(f"{uri} is not a checkpoint: {error}") from error
+    data, given, machine = record["data"], record["place"], record["machine"]
     if machine != _machine():
         warnings.warn(
             f"The checkpoint was made on {machine} and this is {_machine()}: the fit goes on, but "
@@ -233,6 +230,20 @@ def _read(place: URI, name: str) -> Saved:
             stacklevel=3,
         )
     return Saved(place, climb, state, data, given if isinstance(given, str) else None)
+
+
+def _understood(record: Mapping[str, JSON], arrays: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The climb and the state of a record, which go together."""
+    climb, state = (rebuild(record[name], arrays) for name in ("climb", "state"))
+    facts: Any = record["data"]
+    sizes = facts["number_of_blocks"], facts["number_of_columns"]
+    for size in sizes:
+        check_number("a size of the data", size, int, 1)
+    if max(sizes) > _LARGEST:
+        raise ValueError(f"data of {max(sizes)} blocks or columns")
+    with np.errstate(all="ignore"):
+        check_standing(climb, state, *sizes)
+    return climb, state
 
 
 def _facts(manifest: Manifest) -> dict[str, JSON]:
@@ -253,6 +264,11 @@ def _machine() -> JSON:
 
 def _names(uri: URI) -> list[str]:
     return sorted(filter(_NAME.fullmatch, Place.of(uri).names()))
+
+
+def _name(state: Any) -> str:
+    attempt, turn = state.stands
+    return f"at-{attempt:03d}-{turn:06d}"
 
 
 def _join(uri: URI, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from types import UnionType
 
 import numpy as np
 
@@ -20,6 +21,13 @@ def check_number(name: str, value: object, kind: type, least: float) -> None:
         raise ValueError(f"{name} must be >= {least}, got {value}.")
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}.")
+
+
+def check_all(name: str, values: object, kind: type | UnionType) -> None:
+    """Raise TypeError unless values are a tuple of objects of this kind."""
+    if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
+        kinds = getattr(kind, "__name__", kind)
+        raise TypeError(f"{name} must be a tuple of {kinds}, got {_shown(values)}.")
 
 
 def check_offers(name: str, value: object, protocol: type, instead: str = "") -> None:

@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dem.checks import check_number
+from dem.checks import check_all, check_number
 from dem.climb import Climb
 from dem.contract import Array, Model, Params
 from dem.passes import Draw
@@ -122,6 +122,10 @@ class Race:
         check_number("held_out", self.held_out, float, 0)
         if self.held_out >= 1 or (self.held_out == 0 and self.criterion == "held_out"):
             raise ValueError(f"held_out must be a share of the rows, got {self.held_out}.")
+        check_all("climbs", self.climbs, Climb)
+        check_all("names", self.names, str)
+        check_all("rungs", self.rungs, int)
+        check_number("seed", self.seed, int, 0)
         if not self.climbs or len(self.climbs) != len(self.names):
             raise ValueError("there must be candidates, each with a name")
 

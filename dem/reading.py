@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dem.checks import check_number
 from dem.contract import Sample
 from dem.errors import DataError
 from dem.passes import Draw, Pass
@@ -33,6 +34,12 @@ class Phase:
     name: str
     rows: int
     seconds: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"a phase has a name, got {self.name!r}.")
+        check_number("rows", self.rows, int, 0)
+        check_number("seconds", self.seconds, float, 0)
 
 
 class Reads:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dem.checks import check_number
 from dem.contract import Params
 from dem.reading import Phase, Sweep
 from dem.starts import Errands
@@ -40,6 +41,14 @@ class Record:
     bound: float
     seconds: float
     groups: int = 1
+
+    def __post_init__(self) -> None:
+        check_number("turn", self.turn, int, 1)
+        check_number("groups", self.groups, int, 1)
+        check_number("seconds", self.seconds, float, 0)
+        for name in ("bound_e", "bound"):
+            if not isinstance(getattr(self, name), (float, int)):
+                raise TypeError(f"{name} must be float, got {getattr(self, name)!r}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dem.checks import check_number
 from dem.contract import Model, Params, Sample
 from dem.kernels.seeding import draw, lloyd, plus_plus
 from dem.models.mixture import Mixture
@@ -135,6 +136,10 @@ class KMeansParallel:
 
     rounds: int = 4
     oversampling: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_number("rounds", self.rounds, int, 0)
+        check_number("oversampling", self.oversampling, float, 0)
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
         if sample.complete:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dem.checks import check_all
 from dem.contract import Array, Model, Params
 from dem.stats import Stats
 
@@ -20,6 +21,15 @@ class Frozen:
 
     model: Model
     fields: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_all("fields", self.fields, str)
+
+    def check(self, params: Params) -> None:
+        """Raise ValueError, TypeError or AttributeError unless params are the model's."""
+        getattr(self.model, "check", lambda params: None)(params)
+        for name in self.fields:
+            _restore(params, params, name.split("."))
 
     def m_step(self, params: Params, stats: Stats) -> Params:
         new = self.model.m_step(params, stats)

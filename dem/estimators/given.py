@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dem.checks import check_offers
 from dem.contract import Sample
 from dem.estimators import inputs, recipe
 from dem.fitting import Fit
@@ -25,6 +26,9 @@ class PartlyGiven:
     weights: Array | None
     means: Array | None
     precisions: Array | None
+
+    def __post_init__(self) -> None:
+        check_offers("start", self.start, Start)
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
         start = self.start if self.means is None else Centres(self.means)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dem.checks import check_offers
 from dem.contract import Sample
 from dem.families.gaussian import GaussianParams
 from dem.models.mixture import Mixture, MixtureParams
@@ -41,6 +42,9 @@ class Seeded:
     """Another start, at its very centres."""
 
     start: Start
+
+    def __post_init__(self) -> None:
+        check_offers("start", self.start, Start)
 
     def __call__(self, model: Any, sample: Sample, seed: int) -> Steps:
         return self.start(Seeds(model.k, model.family), sample, seed)

@@ -44,6 +44,14 @@ class Frame:
             origin = np.round(mean / step) * step
         return cls(np.where(np.isfinite(origin) & ~constant, origin, mean), scale)
 
+    def check(self, d: int) -> None:
+        """Raise ValueError unless it is one of d columns."""
+        if self.origin.shape != (d,) or self.scale.shape != (d,):
+            shapes = f"{self.origin.shape} and {self.scale.shape}"
+            raise ValueError(f"origin and scale have the shapes {shapes}, not {(d,)}")
+        if not (self.scale > 0).all():
+            raise ValueError("scale must be positive")
+
     @property
     def log_volume(self) -> float:
         """log |det| of the scaling: what a log-density loses on the way to the user's units."""

@@ -197,18 +197,16 @@ class Gaussian:
     def check(self, params: GaussianParams, k: int) -> None:
         """Raise ValueError unless params have the shapes and signs of k components."""
         d = params.means.shape[-1]
-        for name, array, expected in (
-            ("means", params.means, (k, d)),
-            ("origin", params.frame.origin, (d,)),
-            ("scale", params.frame.scale, (d,)),
-        ):
-            _check_shape(name, array, expected)
+        _check_shape("means", params.means, (k, d))
+        params.frame.check(d)
         outside = np.ones(self.covariance.shape(k, d))
         inside = self.covariance.inward(outside, np.ones(d)).shape
         _check_shape("covariances", params.covariances, inside)
         _check_shape("roots", params.roots, inside)
-        if (params.frame.scale <= 0).any():
-            raise ValueError("scale must be positive")
+        roots = self.covariance.roots(params.covariances)
+        apart, size = np.abs(params.roots - roots), np.abs(roots)
+        if not (apart.max(axis=-1) <= 1e-3 * size.max(axis=-1)).all():
+            raise ValueError("the precision roots are not those of the covariances")
 
     def collapsed(self, params: GaussianParams) -> Array:
         """Which components (K,) stand at the smallest variance allowed in some direction."""

@@ -62,6 +62,10 @@ class _Normal(ExponentialFamily):
             variances=np.where(sums.alive, variances, params.variances),
         )
 
+    def check(self, params: NormalParams, k: int) -> None:
+        super().check(params, k)
+        params.frame.check(params.means.shape[1])
+
     def outward(self, params: NormalParams) -> tuple[Array, Array]:
         """(means, variances) of y in the user's units."""
         return params.frame.outward(params.means), params.variances * params.frame.scale**2
