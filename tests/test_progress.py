@@ -16,6 +16,7 @@ from dem.starts import KMeansParallel
 class Step:
     turn: int
     bound: float
+    seconds: float = 0.0
 
 
 class Clock:
@@ -31,13 +32,15 @@ class Terminal(io.StringIO):
         return True
 
 
-def fit(observer, *, bounds=(-3.0, -2.5, -2.25), total=10, tick=lambda: None) -> None:
+def fit(
+    observer, *, bounds=(-3.0, -2.5, -2.25), total=10, tick=lambda: None, seconds=0.0
+) -> None:
     observer.on_start("mixture", total)
     for turn, bound in enumerate(bounds, start=1):
         for done in range(1, 5):
             tick()
             observer.on_blocks(done, 4)
-        observer.on_step(Step(turn, bound))
+        observer.on_step(Step(turn, bound, seconds))
     observer.on_end("converged")
 
 
@@ -56,13 +59,23 @@ def test_lines_tell_the_bound_its_change_and_the_time_left() -> None:
     def tick() -> None:
         clock.now += 0.5
 
-    fit(Lines(stream, clock=clock), tick=tick)
+    fit(Lines(stream, clock=clock), tick=tick, seconds=2.0)
     assert stream.getvalue().splitlines() == [
         "mixture: started, at most 10 iterations",
         "mixture: iteration 1 of 10: bound -3 (2.0 s each, 18.0 s left)",
         "mixture: iteration 2 of 10: bound -2.5, change +5.0e-01 (2.0 s each, 16.0 s left)",
         "mixture: iteration 3 of 10: bound -2.25, change +2.5e-01 (2.0 s each, 14.0 s left)",
         "mixture: converged (iteration 3, 6.0 s)",
+    ]
+
+
+def test_lines_of_a_fit_that_is_over() -> None:
+    """It is told in a moment, but that is not how long it took."""
+    stream = io.StringIO()
+    fit(Lines(stream, clock=Clock()), bounds=[-3.0], seconds=2.0)
+    assert stream.getvalue().splitlines()[1:] == [
+        "mixture: iteration 1 of 10: bound -3 (2.0 s each, 18.0 s left)",
+        "mixture: converged (iteration 1, 2.0 s)",
     ]
 
 

@@ -42,8 +42,10 @@ def session(address: str | None = None, workers: int | None = None) -> Iterator[
     from distributed.client import FutureCancelledError
     from distributed.scheduler import KilledWorker
 
+    if address is not None:
+        _check_address(address)
     logging.getLogger("asyncio").addFilter(_of_interest)
-    with ExitStack() as stack:
+    with _told_once(), ExitStack() as stack:
         target = stack.enter_context(_processes(workers)) if address is None else address
         try:
             # Not as the default, which one that cannot connect would remain.
@@ -72,6 +74,36 @@ def session(address: str | None = None, workers: int | None = None) -> Iterator[
             raise ConnectionError(
                 f"The cluster lost the work, perhaps as its scheduler went away: {error}"
             ) from error
+
+
+def _check_address(address: str) -> None:
+    """Raise ValueError for what is no address, of which a client would make a long wait."""
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import backends
+
+    scheme, place = parse_address(address)
+    try:
+        if scheme not in backends:
+            raise ValueError(f"{scheme!r} is none of {', '.join(sorted(backends))}")
+        if scheme != "inproc":
+            parse_host_port(place)
+    except ValueError as error:
+        raise ValueError(
+            f"{address!r} is not the address of a scheduler: {error}. Addresses look like "
+            "tcp://host:8786."
+        ) from error
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """A connection that is lost is raised, and not also logged by the client with a traceback."""
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _of_interest(record: logging.LogRecord) -> bool:

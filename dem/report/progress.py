@@ -16,12 +16,14 @@ from typing import Any, Protocol, TextIO
 
 
 class Step(Protocol):
-    """What an observer reads of an iteration that is done; `dem.em.Step` has it."""
+    """What an observer reads of an iteration that is done; `dem.records.Record` has it."""
 
     @property
     def turn(self) -> int: ...
     @property
     def bound(self) -> float: ...
+    @property
+    def seconds(self) -> float: ...
 
 
 class Observer(Protocol):
@@ -209,6 +211,7 @@ class Lines:
         self._total: int | None = None
         self._turn = 0
         self._previous: float | None = None
+        self._spent: list[float] = []  # on each iteration; one of long ago is told in no time
         self._started = self._printed = clock()
 
     def on_phase(self, description: str) -> None:
@@ -222,7 +225,7 @@ class Lines:
         with self._lock:
             self._description, self._total = description, total_steps
             self._turn, self._previous, self._doing = 0, None, "iteration 1"
-            self._started = self._clock()
+            self._started, self._spent = self._clock(), []
             limit = "" if total_steps is None else f", at most {total_steps} iterations"
             self._print(f"started{limit}")
 
@@ -233,8 +236,8 @@ class Lines:
 
     def on_step(self, step: Step) -> None:
         with self._lock:
-            elapsed = self._clock() - self._started
-            each = elapsed / max(1, step.turn)
+            self._spent.append(step.seconds)
+            each = sum(self._spent) / len(self._spent)
             self._turn, self._doing = step.turn, f"iteration {step.turn + 1}"
             figures = _figures(step.bound, self._previous)
             left = (
@@ -246,7 +249,7 @@ class Lines:
 
     def on_end(self, reason: str) -> None:
         with self._lock:
-            elapsed = _span(self._clock() - self._started)
+            elapsed = _span(max(self._clock() - self._started, sum(self._spent)))
             self._print(f"{reason} (iteration {self._turn}, {elapsed})")
             self._doing = ""
 
