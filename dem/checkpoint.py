@@ -222,7 +222,8 @@ def _read(place: URI, name: str) -> Saved:
             raise ValueError(f"it holds what belongs in {_name(state)}")
     except Exception as error:  # whatever a file made by hand makes of a model
         raise DataError(f"{uri} is not a checkpoint: {error}") from error
-    data, given, machine = record["data"], record["place"], record["machine"]
+    data: Any = record["data"]
+    given, machine = record["place"], record["machine"]
     if machine != _machine():
         warnings.warn(
             f"The checkpoint was made on {machine} and this is {_machine()}: the fit goes on, but "

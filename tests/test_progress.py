@@ -32,9 +32,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def fit(
-    observer, *, bounds=(-3.0, -2.5, -2.25), total=10, tick=lambda: None, seconds=0.0
-) -> None:
+def fit(observer, *, bounds=(-3.0, -2.5, -2.25), total=10, tick=lambda: None, seconds=0.0) -> None:
     observer.on_start("mixture", total)
     for turn, bound in enumerate(bounds, start=1):
         for done in range(1, 5):

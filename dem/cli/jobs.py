@@ -9,7 +9,13 @@ from typing import Any
 
 import click
 
-from dem.cli.options import debug_option, json_option, quiet_option, weights_option
+from dem.cli.options import (
+    debug_option,
+    json_option,
+    quiet_option,
+    warn_of_no_workers,
+    weights_option,
+)
 from dem.cli.outcome import Interrupted
 from dem.cli.recipe import estimator_of, recipe_options
 from dem.cli.tables import figures, table
@@ -45,7 +51,8 @@ def submit(
         raise click.UsageError("k-means needs the data in the end: use `dem fit --scheduler`.")
     from dem.engine.session import session
 
-    with session(scheduler):
+    with session(scheduler) as here:
+        warn_of_no_workers(here.workers)
         job = estimator.submit(data, weights, run=run)
     click.echo(job.run)
 
@@ -71,7 +78,8 @@ def attach(run: str, out: str | None, overwrite: bool, scheduler: str, quiet: bo
 
     if out is not None:
         check_model(out, overwrite, keep=())
-    with session(scheduler):
+    with session(scheduler) as here:
+        warn_of_no_workers(here.workers)
         job = _attached(run)
         try:
             fitted = job.follow(Silent() if quiet else Progress(), cancel=False)
@@ -104,7 +112,8 @@ def runs(scheduler: str, as_json: bool) -> None:
     from dem.engine.session import session
     from dem.jobs import runs as known
 
-    with session(scheduler):
+    with session(scheduler) as here:
+        warn_of_no_workers(here.workers)
         found = known()
     if as_json:
         click.echo(json.dumps(found))

@@ -81,6 +81,11 @@ def cluster(
             plural = "s" * (here.workers != 1)
             where = f"{here.workers} worker{plural} at {here.address}"
             click.echo(f"Cluster of {where}{place}", err=True)
-        if not here.workers:
-            click.echo("Warning: the scheduler has no workers yet; waiting for some.", err=True)
+        warn_of_no_workers(here.workers)
         yield
+
+
+def warn_of_no_workers(workers: int) -> None:
+    """Say so where nothing can go on for lack of workers."""
+    if not workers:
+        click.echo("Warning: the scheduler has no workers yet; waiting for some.", err=True)

@@ -115,10 +115,20 @@ def on_workers(manifest: Manifest, client: Client) -> tuple[Manifest, list[Futur
         if not reader.in_memory:
             return reader
         parts = [reader.read(block) for block in range(manifest.n_blocks)]
-        futures = client.scatter(parts, hash=False)
+        futures = _scattered(client, parts)
         scattered.extend(futures)
         spans, first = Spans(manifest.boundaries), parts[0]
         return FutureRows(dict(enumerate(futures)), spans, first.shape[1:], first.dtype)
 
     weights = manifest.weights and sent(manifest.weights)
     return replace(manifest, reader=sent(manifest.reader), weights=weights), scattered
+
+
+def _scattered(client: Client, parts: Sequence[Any]) -> list[Future]:
+    """The parts on workers, as soon as there are some: Dask itself gives up after 30 seconds."""
+    while True:
+        client.wait_for_workers(1)
+        try:
+            return client.scatter(parts, hash=False)
+        except OSError:  # those that were there have gone, or are paused
+            continue

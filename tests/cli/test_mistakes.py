@@ -198,7 +198,9 @@ def test_no_scheduler_there(dem, data, monkeypatch) -> None:
     monkeypatch.setattr("dem.engine.session.CONNECT_SECONDS", 0.5)
     line = f"fit {data['npy']} -k 2 --scheduler tcp://127.0.0.1:1 --out model"
     assert "No scheduler answers at tcp://127.0.0.1:1" in the_error(dem(line, code=1).output)
-    dem(f"fit {data['npy']} -k 2 --scheduler nonsense://x", code=1)
+    for address in ("nonsense://x", "localhost", "localhost:eight"):
+        said = the_error(dem(f"runs --scheduler {address}", code=1).output)
+        assert f"'{address}' is not the address of a scheduler" in said
     assert active_client() is None  # nor is one that could not connect in the way later
 
 

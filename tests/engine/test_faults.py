@@ -6,6 +6,8 @@ Those that take longer are marked: `pytest -m faults` has them too.
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from distributed.scheduler import KilledWorker
 
 import dem
 import faults
+from dem.engine import cluster
 from dem.engine.run import Lost
 from dem.jobs import Job
 from machines import Machines, blocks_done, environment, eventually, while_there
@@ -75,6 +78,43 @@ def test_all_workers_are_killed(trial: Trial) -> None:
         trial.machines.ready(trial.machines.start(), trial.machines.start())
 
     trial.check("all workers killed, 2 others started", disturb)
+
+
+def test_all_workers_are_killed_with_large_parameters(trial: Trial) -> None:
+    """They are scattered, and a copy goes with the last worker that had it."""
+    machines = trial.machines
+    first, second = machines.staff(2)
+    before = machines.client.run_on_scheduler(faults.large, 0)
+
+    def disturb(job: Job) -> None:
+        at_turn(job, 1)
+        machines.strike(first)
+        at_turn(job, 2)
+        machines.kill(second)
+        eventually(lambda: not machines.addresses(), "no worker")
+        time.sleep(2 * cluster.SCATTER_SECONDS)  # longer than a scatter waits for one
+        machines.ready(machines.start(), machines.start())
+
+    try:
+        trial.check("all workers killed with large parameters", disturb)
+    finally:
+        machines.client.run_on_scheduler(faults.large, before)
+
+
+@pytest.mark.parametrize("kind", ["file", "array"])
+def test_no_worker_is_there_at_first(trial: Trial, kind: str) -> None:
+    """Nor any that the data could be sent to: the fit waits."""
+    machines = trial.machines
+    assert not machines.staff(0)
+    with machines.client.as_current():
+        data = trial.opened(kind)
+        with ThreadPoolExecutor(1) as pool:
+            context = copy_context()
+            fit = pool.submit(context.run, lambda: dem.fit(trial.model, data, **HOW))
+            time.sleep(1.0)
+            assert not fit.done()
+            machines.ready(machines.start())
+            assert bits(fit.result(60)) == trial.whole
 
 
 @kinds
