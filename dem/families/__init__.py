@@ -7,7 +7,9 @@ from dem.families.counts import Bernoulli, Poisson
 from dem.families.dense import Full, Tied
 from dem.families.exponential import ExponentialFamily
 from dem.families.gaussian import Gaussian
+from dem.families.known import Candidates, Label
 from dem.families.negative_binomial import NegativeBinomial
+from dem.families.noise import WithNoise
 from dem.families.normal import LogNormal, Normal
 from dem.families.positive import Exponential, Gamma
 from dem.families.product import Product
@@ -17,6 +19,7 @@ from dem.families.student import StudentT
 __all__ = [
     "Bernoulli",
     "Beta",
+    "Candidates",
     "Categorical",
     "Diagonal",
     "Exponential",
@@ -24,6 +27,7 @@ __all__ = [
     "Full",
     "Gamma",
     "Gaussian",
+    "Label",
     "LogNormal",
     "Multinomial",
     "NegativeBinomial",
@@ -34,4 +38,5 @@ __all__ = [
     "StudentT",
     "Tied",
     "VonMisesFisher",
+    "WithNoise",
 ]
