@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from dem.cli.options import cluster, cluster_options, debug_option, quiet_option, weights_option
+from dem.cli.options import (
+    cluster,
+    cluster_options,
+    debug_option,
+    labels_option,
+    quiet_option,
+    weights_option,
+)
 from dem.cli.outcome import ENDING, Interrupted
 from dem.cli.recipe import estimator_of, recipe_options
 from dem.cli.tables import figures
@@ -22,6 +29,7 @@ from dem.cli.tables import figures
 @click.option("--checkpoint", metavar="PLACE", help="Keep the fit here once a minute.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one.")
 @weights_option
+@labels_option
 @cluster_options
 @quiet_option
 @debug_option
@@ -34,6 +42,7 @@ def fit(
     out: str | None,
     overwrite: bool,
     weights: str | None,
+    labels: str | None,
     scheduler: str | None,
     workers: int | None,
     threads: int | None,
@@ -52,6 +61,9 @@ def fit(
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
     estimator = estimator_of(model, options)
+    if labels is not None and model == "k-means":
+        raise click.UsageError("k-means takes no --labels.")
+    known = {} if labels is None else {"labels": labels}
     from dem import checkpoint as checkpoints
     from dem.cli.models import opened
     from dem.cli.resume import refuse_another
@@ -63,7 +75,7 @@ def fit(
     from dem.store.place import Place
 
     # Whatever can be refused is refused before an hour of fitting.
-    read = [path for path in (data, weights) if path is not None]
+    read = [path for path in (data, weights, labels) if path is not None]
     saved = None
     if checkpoint is not None:
         check_apart(Place.of(checkpoint), read)
@@ -85,12 +97,12 @@ def fit(
             began = time.perf_counter()
             if saved is not None:
                 estimator = type(estimator).resume(
-                    checkpoint, data, weights, max_iter=options["max_iter"], verbose=watch
+                    checkpoint, data, weights, max_iter=options["max_iter"], verbose=watch, **known
                 )
             else:
                 if resume:
                     checkpoints.abandon(checkpoint)
-                estimator.fit(data, sample_weight=weights)
+                estimator.fit(data, sample_weight=weights, **known)
             seconds = time.perf_counter() - began
             turn = f"the model of turn {estimator.n_iter_}"
             done = f"{turn} was not kept."

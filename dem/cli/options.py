@@ -33,6 +33,14 @@ weights_option = click.option(
 )
 
 
+labels_option = click.option(
+    "--labels",
+    metavar="PATH",
+    help="Which component each row comes from, -1 where unknown: a one-dimensional array, stored "
+    "like DATA.",
+)
+
+
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--scheduler, --workers and --threads, of which one may be given."""
     for option in (

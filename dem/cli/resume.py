@@ -23,13 +23,16 @@ def refuse_another(saved: Saved, model: str, estimator: Any, options: Iterable[s
         before = type(estimator).arguments_of(saved)
     except ValueError as error:
         raise DataError(f"The checkpoint holds a fit of another kind: {error}.") from None
+    from dem.estimators.known import bare
+
     for name in options:
         argument = NAMES[model].get(name, name)
         kept, asked = before.get(argument), getattr(estimator, argument, None)
         if name == "families":
             kept, asked = _families(kept, asked, saved.place)
         if name == "levels":  # a checkpoint has the numbers of levels of all columns
-            kept = asked if set(saved.climb.model.family.levels) == {asked} else kept
+            family = bare(saved.climb.model, type(estimator).family_type).family
+            kept = asked if set(family.levels) == {asked} else kept
         if name not in FREE and (isinstance(kept, np.ndarray) or kept != asked):
             option = option_of(name)
             raise DataError(

@@ -13,6 +13,7 @@ from dem.engine import plan, task
 from dem.engine.graph import Piece, futures_of
 from dem.engine.manifest import Manifest, Reader
 from dem.engine.readers.base import Spans
+from dem.engine.readers.beside import BesideRows
 from dem.engine.readers.lazy import FutureRows
 
 PLANS_KEPT = 64
@@ -112,6 +113,8 @@ def on_workers(manifest: Manifest, client: Client) -> tuple[Manifest, list[Futur
     scattered: list[Future] = []
 
     def sent(reader: Reader) -> Reader:
+        if isinstance(reader, BesideRows) and not reader.in_memory:
+            return reader.each(sent)
         if not reader.in_memory:
             return reader
         parts = [reader.read(block) for block in range(manifest.n_blocks)]

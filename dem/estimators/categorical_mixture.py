@@ -84,9 +84,8 @@ class CategoricalMixture(CodedEstimator):
         if self.levels is not None:
             Categorical(self.levels)
 
-    def _expect(self, model: Any) -> None:
-        levels = model.family.levels
-        self._expected = levels if isinstance(levels, tuple) else None
+    def _levels_of(self, family: Any) -> tuple[int | None, ...] | None:
+        return family.levels if isinstance(family.levels, tuple) else None
 
     def _found(self, source: Source, here: Codes) -> Codes:
         if self.levels is None:

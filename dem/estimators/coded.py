@@ -10,7 +10,7 @@ import numpy as np
 from dem.engine.readers.base import Source
 from dem.engine.readers.codes import Among, Codes, Levels, coded
 from dem.engine.readers.decoded import as_numbers, decoded, is_frame
-from dem.estimators import inputs, stored
+from dem.estimators import inputs, known, stored
 from dem.estimators.levels import coder, columns_of, with_levels
 from dem.estimators.mixture import MixtureEstimator
 from dem.storable import JSON
@@ -89,6 +89,13 @@ class CodedEstimator(MixtureEstimator):
         if reset:
             self._codes = self._found(source, here)
         return coded(source, self._coders(here, source.columns))
+
+    def _expect(self, model: Any) -> None:
+        self._expected = self._levels_of(known.bare(model, self.family_type).family)
+
+    def _levels_of(self, family: Any) -> tuple[int | None, ...] | None:
+        """How many levels the columns of a family have, None for those it does not know."""
+        return None
 
     def _found(self, source: Source, here: Codes) -> Codes:
         """What the columns hold, with the levels of those numbers that are categories."""

@@ -37,11 +37,13 @@ class Fitted(BaseEstimator):
         *,
         max_iter: int | None = None,
         verbose: Any = 0,
+        **more: Any,
     ) -> Self:
         """Go on with a fit that was cut off, from its checkpoint; see `dem.resume`.
 
-        X and sample_weight are those of the fit; an X that was a path is found again by it. The
-        arguments are those of the fit as well, but for a new limit to the turns, all counted.
+        X and sample_weight (and labels) are those of the fit; an X that was a path is found again
+        by it. The arguments are those of the fit as well, but for a new limit to the turns, all
+        counted.
         """
         saved = checkpoints.load(checkpoint)
         if max_iter is not None:
@@ -51,22 +53,29 @@ class Fitted(BaseEstimator):
             raise ValueError("The data of this fit were not given by a path: pass them as X.")
         self = cls(**cls.arguments_of(saved), checkpoint=checkpoint, verbose=verbose)
         self._expect(saved.climb.model)
-        manifest = self._open(data, sample_weight)
+        manifest = self._open(data, sample_weight, **more)
         self._conclude(go_on(saved, manifest, inputs.observer_of(verbose)), manifest, data)
         return self
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times."""
         self._check()
-        manifest = self._open(X, sample_weight)
-        climb = self._climb(self._model(manifest), manifest)
-        keeper = checkpoints.keeper(self.checkpoint, climb, manifest)
-        watch = inputs.observer_of(self.verbose)
-        self._conclude(carry_out(climb, manifest, watch, keeper=keeper), manifest, X)
+        climb, manifest = self._asked(X, sample_weight)
+        self._conclude(self._carried_out(climb, manifest), manifest, X)
         return self
 
+    def _carried_out(self, climb: Climb, manifest: Manifest) -> Any:
+        keeper = checkpoints.keeper(self.checkpoint, climb, manifest)
+        return carry_out(climb, manifest, inputs.observer_of(self.verbose), keeper=keeper)
+
     def submit(
-        self, X: Any, sample_weight: Any = None, *, client: Any = None, run: str | None = None
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        *,
+        client: Any = None,
+        run: str | None = None,
+        **more: Any,
     ) -> Job:
         """Begin the fit on the scheduler of a cluster and return at once; see `dem.submit`.
 
@@ -74,9 +83,13 @@ class Fitted(BaseEstimator):
         """
         self._check()
         other = copy.copy(self)  # its attributes are set, and not those of this one
-        manifest = other._open(X, sample_weight)
-        climb = other._climb(other._model(manifest), manifest)
+        climb, manifest = other._asked(X, sample_weight, **more)
         return begin(climb, manifest, client=client, run=run, checkpoint=self.checkpoint)
+
+    def _asked(self, X: Any, sample_weight: Any) -> tuple[Climb, Manifest]:
+        """The fit that is asked for, and the data; TypeError or ValueError if they cannot be."""
+        manifest = self._open(X, sample_weight)
+        return self._climb(self._model(manifest), manifest), manifest
 
     def _check(self) -> None:
         """Raise TypeError or ValueError for arguments that cannot be, whatever the data are."""

@@ -165,6 +165,10 @@ class GaussianMixture(MixtureEstimator):
 
     _arguments_of_start = staticmethod(given.arguments_of_start)
 
+    def _asks_for_a_start(self) -> bool:
+        parts = (self.weights_init, self.means_init, self.precisions_init)
+        return super()._asks_for_a_start() or any(part is not None for part in parts)
+
     def _start(self, model: Mixture, n_columns: int) -> Start:
         return given.start_of(self, model, n_columns)
 

@@ -114,12 +114,12 @@ class MixedMixture(CodedEstimator):
         }
         return tuple(column in chosen for column in range(len(here.kinds)))
 
-    def _expect(self, model: Any) -> None:
+    def _levels_of(self, family: Any) -> tuple[int | None, ...]:
         counts: dict[int, int] = {}
-        for family, columns in model.family.parts:
-            if isinstance(family, Categorical) and isinstance(family.levels, tuple):
-                counts.update(zip(columns, family.levels, strict=True))
-        self._expected = tuple(counts.get(j) for j in range(model.family.n_columns))
+        for part, columns in family.parts:
+            if isinstance(part, Categorical) and isinstance(part.levels, tuple):
+                counts.update(zip(columns, part.levels, strict=True))
+        return tuple(counts.get(j) for j in range(family.n_columns))
 
     def _family(self, manifest: Manifest) -> Product:
         codes, names = self._codes or Codes(), manifest.columns

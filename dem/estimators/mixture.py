@@ -13,7 +13,7 @@ from dem.checks import check_number
 from dem.climb import Climb
 from dem.criteria import Criteria
 from dem.engine.manifest import Manifest
-from dem.estimators import inputs, recipe
+from dem.estimators import inputs, known, recipe
 from dem.estimators.fitted import Fitted
 from dem.fitting import Fit, total
 from dem.models.mixture import Mixture
@@ -78,9 +78,23 @@ class MixtureEstimator(DensityMixin, Fitted):
             raise TypeError(f"from_fit takes the Fit that dem.fit returns, got {fit!r:.60}.")
         self = cls(**cls._arguments_of_model(fit.model))
         self._expect(fit.model)
-        if X is not None and (model := self._model(self._open(X))) != fit.model:
-            raise ValueError(f"X is of other columns than the fit: {model}, not {fit.model}.")
+        own = known.bare(fit.model, cls.family_type)
+        if X is not None and (model := self._model(self._open(X))) != own:
+            raise ValueError(f"X is of other columns than the fit: {model}, not {own}.")
         self._keep(fit)
+        return self
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, labels: Any = None) -> Self:
+        """Fit to the rows of X (n_samples, n_features), each counted `sample_weight` times.
+
+        labels : (n_samples,), the component that each row is known to come from, from 0 to
+            n_components - 1, and -1 or NaN for unknown; an array, a column, or a path, as X. They
+            number the components, and restrict q. `lower_bound_` is then that of log p(row, label).
+        y is not used.
+        """
+        self._check()
+        climb, manifest = self._asked(X, sample_weight, labels)
+        self._conclude(self._carried_out(climb, manifest), manifest, X)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -135,6 +149,24 @@ class MixtureEstimator(DensityMixin, Fitted):
         rng = np.random.default_rng(inputs.seed_of(self.random_state))
         return self._fitted.model.sample(self._fitted.params, n_samples, rng)
 
+    def _asked(self, X: Any, sample_weight: Any, labels: Any = None) -> tuple[Climb, Manifest]:
+        climb, manifest = super()._asked(X, sample_weight)
+        if labels is None:
+            return climb, manifest
+        climb = known.with_labels(climb, manifest.n_columns, self._asks_for_a_start())
+        return climb, self._open(X, sample_weight, labels)
+
+    def _asks_for_a_start(self) -> bool:
+        return not (isinstance(self.init_params, str) and self.init_params == "auto")
+
+    def _open(
+        self, X: Any, sample_weight: Any = None, labels: Any = None, *, reset: bool = True
+    ) -> Manifest:
+        source = self._source(X, reset=reset)
+        if labels is not None:
+            source = known.beside(source, labels)
+        return inputs.manifest_of(X, source, sample_weight)
+
     def _check(self) -> None:
         check_number("n_components", self.n_components, int, 1)
 
@@ -147,6 +179,7 @@ class MixtureEstimator(DensityMixin, Fitted):
 
     @classmethod
     def _arguments_of_model(cls, model: Any) -> dict[str, Any]:
+        model = known.bare(model, cls.family_type)
         if not isinstance(model, Mixture) or not isinstance(model.family, cls.family_type):
             raise ValueError(f"not the fit of {cls.what} but of {model}")
         return {"n_components": model.k, **cls._arguments_of_family(model.family)}
@@ -213,6 +246,7 @@ class MixtureEstimator(DensityMixin, Fitted):
         return Given(fitted.params, fitted.lower_bound)
 
     def _keep(self, fitted: Fit) -> None:
+        fitted = known.without_labels(fitted, self.family_type)
         super()._keep(fitted)
         self.n_features_in_ = _width(fitted)
         self.weights_ = fitted.params.weights

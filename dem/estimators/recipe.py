@@ -11,6 +11,7 @@ from typing import Any
 from dem.climb import Climb
 from dem.contract import Accelerator, Posterior, Schedule
 from dem.estimators import inputs
+from dem.labelled import FromLabels
 from dem.starts import Start
 from dem.stopping import Aitken, Change
 
@@ -54,6 +55,8 @@ def words_of(climb: Climb) -> dict[str, Any]:
 
 def word_of(start: Start, warm: bool) -> Any:
     """The `init_params` that stands for a start, where a warm one would have been the usual."""
+    if isinstance(start, FromLabels):
+        return "auto"
     word = inputs.word_of(start, inputs.STARTS)
     return "auto" if word == ("warm" if warm else "k-means||") else word
 

@@ -233,3 +233,19 @@ def test_wide_models_are_cut_to_the_terminal(dem, monkeypatch, tmp_path: Path) -
     text = dem("show model").output
     assert "more columns; --json has all" in text
     assert max(map(len, text.splitlines())) <= 60
+
+
+def test_labels(dem, data, rows, tmp_path) -> None:
+    labels = np.where(np.arange(len(rows)) % 10 == 0, (rows[:, 0] > 0).astype(int), -1)
+    np.save(tmp_path / "labels.npy", labels)
+    line = f"fit {data['npy']} -k 2 --labels labels.npy --out model --checkpoint kept"
+    dem(line)
+    model = library.GaussianMixture(2, random_state=0).fit(data["npy"], labels=labels)
+    found = library.load(tmp_path / "model").means_
+    np.testing.assert_array_equal(found, model.means_)
+    dem(f"{line} --resume")
+    np.testing.assert_array_equal(library.load(tmp_path / "model").means_, found)
+    assert (
+        "k-means takes no --labels"
+        in dem(f"fit {data['npy']} -k 2 --model k-means --labels labels.npy", code=2).output
+    )

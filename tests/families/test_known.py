@@ -140,7 +140,9 @@ def test_components_keep_their_numbers(small_blocks: bool, monkeypatch: pytest.M
 def test_a_label_that_is_none(bad: float) -> None:
     labels = some_labels()
     labels[217] = bad
-    with pytest.raises(DataError, match=r"row 217, column 2, in block 0\. Labels are whole numbers from 0"):
+    with pytest.raises(
+        DataError, match=r"row 217, column 2, in block 0\. Labels are whole numbers from 0"
+    ):
         dem.fit(labelled(), beside(labels), start=FromLabels())
 
 
@@ -148,7 +150,9 @@ def test_a_row_without_candidates() -> None:
     allowed = candidates()
     allowed[100] = 0.0
     family = Product(((Gaussian(), (0, 1)), (Candidates(3), (2, 3, 4))))
-    with pytest.raises(DataError, match=r"row 100, column 2, in block 0\. A row must be allowed in some"):
+    with pytest.raises(
+        DataError, match=r"row 100, column 2, in block 0\. A row must be allowed in some"
+    ):
         dem.fit(Mixture(3, family), np.column_stack([X, allowed]))
 
 

@@ -1,0 +1,69 @@
+"""Labels for a mixture's estimator: a last column while it is fitted, gone afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from dem.climb import Climb
+from dem.engine.manifest import find
+from dem.engine.readers.base import Source
+from dem.engine.readers.beside import BesideSource
+from dem.families.known import KnownParams, Label
+from dem.families.product import Product, ProductParams
+from dem.labelled import FromLabels
+from dem.models.mixture import Mixture, MixtureParams
+from dem.records import Fit
+from dem.starts import Given
+
+
+def beside(source: Source, labels: Any) -> BesideSource:
+    """The columns of X, and the labels as one more."""
+    return BesideSource(source, find(labels), "labels")
+
+
+def with_labels(climb: Climb, n_columns: int, asked: bool) -> Climb:
+    """The fit of a mixture to n_columns of data and a column of labels.
+
+    asked : whether the user has asked for a start. Raises ValueError then, as components that have
+        labels cannot be numbered otherwise.
+    """
+    model: Any = climb.model
+    start: Any = climb.start
+    if isinstance(start, Given):
+        own = start.params
+        parts = ProductParams((own.components, KnownParams()))
+        start = Given(MixtureParams(own.weights, parts), start.bound)
+    elif asked:
+        raise ValueError(
+            "With labels a fit begins at the labelled rows: leave init_params at 'auto', and give "
+            "no other part of the start."
+        )
+    else:
+        start = FromLabels()
+    columns = tuple(range(n_columns))
+    family = Product(((model.family, columns), (Label(), (n_columns,))))
+    return replace(climb, model=Mixture(model.k, family), start=start)
+
+
+def is_labelled(model: Any, family_type: type) -> bool:
+    """Whether it is what `with_labels` has made of a mixture of such a family."""
+    match getattr(model, "family", None):
+        case Product(parts=((own, _), (Label(), _))):
+            return isinstance(own, family_type)
+    return False
+
+
+def bare(model: Any, family_type: type) -> Any:
+    """The mixture of a labelled one; any other as it is."""
+    known = is_labelled(model, family_type)
+    return Mixture(model.k, model.family.parts[0][0]) if known else model
+
+
+def without_labels(fitted: Fit, family_type: type) -> Fit:
+    """The fit of the mixture itself, for rows of which nothing is known."""
+    if not is_labelled(fitted.model, family_type):
+        return fitted
+    params = fitted.params
+    own = MixtureParams(params.weights, params.components.parts[0])
+    return replace(fitted, model=bare(fitted.model, family_type), params=own)
