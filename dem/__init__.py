@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dem.compression import compress
     from dem.engine.manifest import open_data
     from dem.errors import DataError, DegenerateComponentWarning
     from dem.estimators import (
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from dem.families import (
         Bernoulli,
         Beta,
+        Candidates,
         Categorical,
         Diagonal,
         Exponential,
         Full,
         Gamma,
         Gaussian,
+        Label,
         LogNormal,
         Multinomial,
         NegativeBinomial,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
         StudentT,
         Tied,
         VonMisesFisher,
+        WithNoise,
     )
     from dem.fitting import fit, resume
     from dem.jobs import Job, attach, runs, submit, submit_async
@@ -53,6 +57,7 @@ __all__ = [
     "Bernoulli",
     "BernoulliMixture",
     "Beta",
+    "Candidates",
     "Categorical",
     "CategoricalMixture",
     "DataError",
@@ -68,6 +73,7 @@ __all__ = [
     "Hard",
     "Job",
     "KMeans",
+    "Label",
     "LogNormal",
     "MixedMixture",
     "Mixture",
@@ -82,8 +88,10 @@ __all__ = [
     "StudentTMixture",
     "Tied",
     "VonMisesFisher",
+    "WithNoise",
     "__version__",
     "attach",
+    "compress",
     "fit",
     "load",
     "open_data",
@@ -99,6 +107,7 @@ _MODULE_OF = {
     "Bernoulli": "dem.families",
     "BernoulliMixture": "dem.estimators",
     "Beta": "dem.families",
+    "Candidates": "dem.families",
     "Categorical": "dem.families",
     "CategoricalMixture": "dem.estimators",
     "DataError": "dem.errors",
@@ -114,6 +123,7 @@ _MODULE_OF = {
     "Hard": "dem.posteriors",
     "Job": "dem.jobs",
     "KMeans": "dem.estimators",
+    "Label": "dem.families",
     "LogNormal": "dem.families",
     "MixedMixture": "dem.estimators",
     "Mixture": "dem.models",
@@ -128,7 +138,9 @@ _MODULE_OF = {
     "StudentTMixture": "dem.estimators",
     "Tied": "dem.families",
     "VonMisesFisher": "dem.families",
+    "WithNoise": "dem.families",
     "attach": "dem.jobs",
+    "compress": "dem.compression",
     "fit": "dem.fitting",
     "load": "dem.store",
     "open_data": "dem.engine.manifest",

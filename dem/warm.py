@@ -17,6 +17,7 @@ from dem.checks import check_number, check_offers
 from dem.contract import Accelerator, Model, Params, Posterior, Sample
 from dem.em import Step, em
 from dem.errors import SupportError
+from dem.kernels.seeding import draw
 from dem.passes import Block
 from dem.posteriors import Annealed, Exact
 from dem.schedules import FullBatch
@@ -36,6 +37,8 @@ LEAST_PER_PARAMETER = 4  # fewer rows than that say too little about all the oth
 EFFORT = 20  # passes of all the data that candidates may take as long as
 FEWEST_CANDIDATES = 4
 MOST_SHARE = 0.1  # of the data, beyond what the parameters ask for
+REPEATED = 4  # weight a row, where rows are patterns
+MOST_UNFOLDED = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +123,8 @@ class WarmStart:
 
     def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
         rng = np.random.default_rng([seed, 4])
+        if sample.complete and sample.weights.sum() >= REPEATED * len(sample.rows):
+            sample = _unfolded(sample, rng)
         order = rng.permutation(len(sample.rows))
         parameters = _parameters(model, sample, order, rng)
         if len(order) < LEAST_PER_PARAMETER * parameters:
@@ -206,6 +211,14 @@ def _parameters(model: Model, sample: Sample, order: Array, rng: np.random.Gener
     """How many the model has, by a start on a few rows."""
     sketch = _part(sample, order[: SKETCH_ROWS * getattr(model, "k", 1)])
     return model.n_parameters(model.start(sketch, rng))
+
+
+def _unfolded(sample: Sample, rng: np.random.Generator) -> Sample:
+    """Rows drawn by weight, where the sample is of patterns that many rows have."""
+    total = float(sample.weights.sum())
+    n = min(int(total), MOST_UNFOLDED)
+    rows = sample.rows[draw(sample.weights, rng, n)]
+    return Sample.of(rows, np.ones(n), complete=False, share=n / total)
 
 
 def _part(sample: Sample, chosen: Array) -> Sample:

@@ -7,6 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dem.checkpoint import Saved
+from dem.climb import Climb
+from dem.compression import if_it_pays
+from dem.engine.manifest import Manifest
 from dem.engine.readers.base import Source
 from dem.engine.readers.codes import Among, Codes, Levels, coded
 from dem.engine.readers.decoded import as_numbers, decoded, is_frame
@@ -32,6 +36,19 @@ class CodedEstimator(MixtureEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+    def _carried_out(self, climb: Climb, manifest: Manifest) -> Any:
+        found = if_it_pays(manifest)
+        if found is None:
+            return super()._carried_out(climb, manifest)
+        return found.accounted(super()._carried_out(climb, found.manifest))
+
+    def _gone_on(self, saved: Saved, manifest: Manifest) -> Any:
+        whole = saved.data["number_of_rows"] == manifest.n_rows
+        found = None if whole else if_it_pays(manifest)
+        if found is None:
+            return super()._gone_on(saved, manifest)
+        return found.accounted(super()._gone_on(saved, found.manifest))
 
     def impute(self, X: Any) -> Any:
         """X with what is expected in the place of missing values; lazy on lazy X.

@@ -54,7 +54,7 @@ class Fitted(BaseEstimator):
         self = cls(**cls.arguments_of(saved), checkpoint=checkpoint, verbose=verbose)
         self._expect(saved.climb.model)
         manifest = self._open(data, sample_weight, **more)
-        self._conclude(go_on(saved, manifest, inputs.observer_of(verbose)), manifest, data)
+        self._conclude(self._gone_on(saved, manifest), manifest, data)
         return self
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -67,6 +67,9 @@ class Fitted(BaseEstimator):
     def _carried_out(self, climb: Climb, manifest: Manifest) -> Any:
         keeper = checkpoints.keeper(self.checkpoint, climb, manifest)
         return carry_out(climb, manifest, inputs.observer_of(self.verbose), keeper=keeper)
+
+    def _gone_on(self, saved: Saved, manifest: Manifest) -> Any:
+        return go_on(saved, manifest, inputs.observer_of(self.verbose))
 
     def submit(
         self,
