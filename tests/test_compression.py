@@ -18,6 +18,7 @@ from dem.engine.readers import arrays
 from dem.errors import DataError
 from dem.passes import Block
 from dem.patterns import Patterns, Tally
+from dem.starts import Given
 
 RNG = np.random.default_rng(0)
 N = 30_000
@@ -82,9 +83,9 @@ def test_too_many() -> None:
 
 
 def test_the_same_fit() -> None:
-    model = dem.Mixture(3, dem.families.Bernoulli())
+    model = dem.Mixture(3, dem.Bernoulli())
     params = dem.fit(model, X, max_iter=1, seed=1).params
-    how = {"start": dem.starts.Given(params), "max_iter": 20, "tol": 0.0}
+    how = {"start": Given(params), "max_iter": 20, "tol": 0.0}
     patterns = dem.compress(GAPS)
     assert patterns.n_rows < N / 50
     whole, compressed = dem.fit(model, GAPS, **how), dem.fit(model, patterns, **how)
