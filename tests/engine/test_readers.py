@@ -273,6 +273,22 @@ def test_a_file_that_shrinks_is_an_error(tmp_path):
         manifest.reader.read(2)
 
 
+@pytest.mark.parametrize("name", [None, "id"])
+def test_the_index_of_a_dataframe_is_no_column(tmp_path, name):
+    """Written by pandas or Dask, it is stored as one."""
+    pytest.importorskip("pyarrow")
+    pd, dd = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame({"a": [1.5, 2.5, 3.5], "b": [0.0, 1.0, 2.0]})
+    frame.index = pd.Index([7, 3, 5], name=name)
+    frame.to_parquet(tmp_path / "x.parquet")
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "many")
+    for path in ("x.parquet", "many"):
+        manifest = open_data(tmp_path / path)
+        assert manifest.columns == ("a", "b")
+        rows = np.concatenate([manifest.reader.read(b) for b in range(manifest.n_blocks)])
+        assert sorted(rows[:, 0]) == [1.5, 2.5, 3.5]
+
+
 def test_a_corrupt_parquet_file_names_its_row_group(tmp_path):
     path = parquet(tmp_path)
     reader = open_data(path, block_bytes=1).reader

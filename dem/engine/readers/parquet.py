@@ -136,7 +136,8 @@ def open_parquet(path: str, codes: Codes | None = None) -> ParquetSource:
     schema, groups, row = None, [], 0
     for name in files:
         with _open(name) as file:
-            found = {f.name: f.type for f in file.schema_arrow}
+            index = _index_columns(file.schema_arrow)
+            found = {f.name: f.type for f in file.schema_arrow if f.name not in index}
             schema = schema or found
             if found != schema:
                 raise DataError(f"{name} has other columns or types than {files[0]}.")
@@ -152,6 +153,12 @@ def open_parquet(path: str, codes: Codes | None = None) -> ParquetSource:
     if dtype.kind != "f" and _may_have_nulls(files):
         dtype = np.result_type(dtype, np.float32)
     return ParquetSource(tuple(groups), tuple(schema), dtype, codes)
+
+
+def _index_columns(schema: Any) -> set[str]:
+    """Columns that are the index of the dataframe that was written, and none of its columns."""
+    known = (schema.pandas_metadata or {}).get("index_columns", ())
+    return {name for name in known if isinstance(name, str)}
 
 
 def _resolved(schema: dict[str, Any], codes: Codes, groups: list[RowGroup]) -> Codes:
