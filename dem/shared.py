@@ -36,6 +36,11 @@ class Together:
     def description(self) -> str:
         return next((d for w in self.works if (d := getattr(w, "description", ""))), "")
 
+    @property
+    def missing(self) -> bool:
+        """Whether NaN is a missing value to all of them, and none to blame."""
+        return all(getattr(work, "missing", False) for work in self.works)
+
     def prepare(self) -> tuple[Any, ...]:
         return tuple(work.prepare() for work in self.works)
 

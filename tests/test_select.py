@@ -8,6 +8,7 @@ import pytest
 
 import dem
 from dem.engine.readers import arrays
+from dem.errors import DataError
 from dem.passes import Block
 from dem.race import Race
 from dem.shared import held
@@ -134,6 +135,13 @@ def test_weights_and_threads() -> None:
 def test_refused(options: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dem.select(MODELS, X, **options)
+
+
+def test_what_is_missing_is_not_blamed() -> None:
+    rows = RNG.normal(size=(500, 2))
+    rows[10, 0], rows[77, 1] = np.nan, np.inf
+    with pytest.raises(DataError, match="contains infinity: row 77, column 1"):
+        dem.select({k: dem.Mixture(k, dem.Normal()) for k in (1, 2)}, rows)
 
 
 def test_no_models() -> None:
