@@ -141,7 +141,7 @@ def test_what_is_missing_is_not_blamed() -> None:
     rows = RNG.normal(size=(500, 2))
     rows[10, 0], rows[77, 1] = np.nan, np.inf
     with pytest.raises(DataError, match="contains infinity: row 77, column 1"):
-        dem.select({k: dem.Mixture(k, dem.Normal()) for k in (1, 2)}, rows)
+        dem.select({f"K={k}": dem.Mixture(k, dem.Normal()) for k in (1, 2)}, rows)
 
 
 def test_no_models() -> None:
