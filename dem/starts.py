@@ -15,16 +15,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dem.checks import check_number
+from dem.checks import check_all, check_number
 from dem.contract import Model, Params, Sample
-from dem.kernels.seeding import draw, lloyd, nearest, plus_plus
+from dem.kernels.seeding import draw, lloyd, plus_plus, relocate
 from dem.models.mixture import Mixture
 from dem.passes import Assign, Pass, Reservoir, Shares, Spread
 
 Array = np.ndarray
 NO_PASS: tuple[Pass, ...] = ()
-MOST_TRIES = 16
-TRIES_WORK = 1e8  # candidates · columns · centres, of all tries: below a second
+FEWEST_ROWS, ROWS_A_CENTRE = 4000, 80
+MOST_WORK = 2e7  # rows · centres · columns of an iteration of k-means in memory: some 10 ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +134,19 @@ class KMeansParallel:
     Each round draws oversampling · k rows far from the candidates so far; the candidates, each
     with the weight of the rows nearest to it, are then clustered in memory. Where the sample is
     all the data, k-means++ and Lloyd's k-means on it do the same job without a pass.
+
+    moves : whether the centres are then settled on rows of the sample, by k-means that moves
+        centres to clusters which have none, see `dem.kernels.seeding.relocate`.
     """
 
     rounds: int = 4
     oversampling: float = 2.0
+    moves: bool = True
 
     def __post_init__(self) -> None:
         check_number("rounds", self.rounds, int, 0)
         check_number("oversampling", self.oversampling, float, 0)
+        check_all("moves", (self.moves,), bool)
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
         if sample.complete:
@@ -154,16 +159,15 @@ class KMeansParallel:
             drawn: Reservoir = yield Spread(candidates, frame, limit, (seed, 3, turn))
             candidates = np.concatenate([candidates, drawn.rows])
         shares: Shares = yield Assign(candidates, frame)
-        centres = clustered(candidates, shares.weights, model.k, rng)
+        centres = plus_plus(candidates, shares.weights, model.k, rng)
+        centres = lloyd(candidates, shares.weights, centres)
+        if self.moves:
+            centres = settled(frame.inward(sample.rows), sample.weights, centres, rng)
         return model.start_around(sample, frame.outward(centres))
 
 
-def clustered(rows: Array, weights: Array, k: int, rng: np.random.Generator) -> Array:
-    """Centres (k, D) of weighted rows: the best by its cost of several runs of k-means.
-
-    One run misses some clusters where there are many; rows are few here, so several cost little.
-    """
-    tries = int(np.clip(TRIES_WORK / (rows.size * k), 1, MOST_TRIES))
-    found = [lloyd(rows, weights, plus_plus(rows, weights, k, rng)) for _ in range(tries)]
-    costs = [float(weights @ nearest(rows, centres)[1]) for centres in found]
-    return found[int(np.argmin(costs))]
+def settled(sample: Array, weights: Array, centres: Array, rng: np.random.Generator) -> Array:
+    """The centres after k-means, with moves, on as many rows of a sample as take a moment."""
+    most = max(min(ROWS_A_CENTRE * len(centres), int(MOST_WORK / centres.size)), FEWEST_ROWS)
+    chosen = np.sort(rng.permutation(len(sample))[:most])
+    return relocate(sample[chosen], weights[chosen], centres)

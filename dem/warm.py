@@ -108,8 +108,9 @@ class WarmStart:
     where it stands still on twice as many rows, or a tenth of the data if that is more and in the
     sample. Where the sample has too few rows for that many parameters, `start` is used as it is.
 
-    start : of each candidate, on the sample in the place of the data. Every other candidate
-        begins at k-means++ centres as they were drawn, for variety, if `start` is k-means‖.
+    start : of each candidate, on the sample in the place of the data. If it is k-means‖, every
+        other candidate begins at k-means++ centres as they were drawn, and of the rest half have
+        their centres moved to clusters that lack one, for variety.
     """
 
     start: Start = KMeansParallel()
@@ -163,7 +164,10 @@ class WarmStart:
 
     def _variant(self, i: int) -> Start:
         """The start of a candidate."""
-        return KMeansPlusPlus() if i % 2 and isinstance(self.start, KMeansParallel) else self.start
+        if not isinstance(self.start, KMeansParallel):
+            return self.start
+        # Moves find clusters that are apart, and are led astray by heavy tails.
+        return KMeansPlusPlus() if i % 2 else replace(self.start, moves=i % 4 == 0)
 
 
 def _shaken(model: Any, params: Params, rng: np.random.Generator) -> Params:

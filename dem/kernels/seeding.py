@@ -11,6 +11,8 @@ import numpy as np
 
 Array = np.ndarray
 TILE = 4096
+SHORT = 5  # iterations of k-means after a move
+WORTHWHILE = 1e-4  # of the cost
 
 
 def squared_distances(rows: Array, centres: Array) -> Array:
@@ -89,3 +91,45 @@ def lloyd(rows: Array, weights: Array, centres: Array, max_iter: int = 100) -> A
             mass[:, None] > 0, np.stack(columns, 1) / np.maximum(mass, 1e-300)[:, None], centres
         )
     return centres
+
+
+def relocate(rows: Array, weights: Array, centres: Array, patience: int = 3) -> Array:
+    """k-means, with centres moved from where they are hardly missed to where one is lacking.
+
+    k-means++ gives some clusters two centres and others one for two of them, the more of both the
+    more there are. The centre whose rows lose least by going to their second nearest is moved, and
+    the cluster that costs most is split in two (Fritzke 1997; for mixtures Ueda et al. 2000); where
+    that does not pay the next costly cluster is tried, `patience` in all.
+    """
+    k = len(centres)
+    centres, rng = lloyd(rows, weights, centres), np.random.default_rng(k)
+    index, costs, second = _two_nearest(rows, centres)
+    total, failed = float(weights @ costs), 0
+    while failed < min(patience, k - 1):
+        spare = int(np.bincount(index, weights * (second - costs), k).argmin())
+        within = np.bincount(index, weights * costs, k)
+        within[spare] = -1.0
+        lacking = int(np.argsort(-within)[failed])
+        here = index == lacking
+        moved = centres.copy()
+        if here.sum() > 1:
+            pair = plus_plus(rows[here], weights[here], 2, rng)
+            moved[[lacking, spare]] = lloyd(rows[here], weights[here], pair, SHORT)
+        moved = lloyd(rows, weights, moved, SHORT)
+        found = _two_nearest(rows, moved)
+        if float(weights @ found[1]) < total * (1 - WORTHWHILE):
+            centres, (index, costs, second), failed = moved, found, 0
+            total = float(weights @ costs)
+        else:
+            failed += 1
+    return lloyd(rows, weights, centres)
+
+
+def _two_nearest(rows: Array, centres: Array) -> tuple[Array, Array, Array]:
+    """The nearest centre of each row, and squared distances to it and to the next, (n,) each."""
+    d2 = squared_distances(rows, centres)
+    index = d2.argmin(axis=1)
+    every = np.arange(len(rows))
+    least = d2[every, index]
+    d2[every, index] = np.inf
+    return index, least, d2.min(axis=1)

@@ -11,7 +11,14 @@ from hypothesis.extra import numpy as hnp
 
 from dem.kernels.logspace import log_sum_exp, respond_exactly, respond_with_the_best
 from dem.kernels.normal import load_tile, pack, pairs, products, tile_shape, turned, unpack
-from dem.kernels.seeding import draw, lloyd, nearest, plus_plus, squared_distances
+from dem.kernels.seeding import (
+    draw,
+    lloyd,
+    nearest,
+    plus_plus,
+    relocate,
+    squared_distances,
+)
 from dem.posteriors import Exact, Hard
 
 sizes = st.integers(1, 12)
@@ -188,3 +195,27 @@ def test_plus_plus_and_lloyd(k: int, d: int, seed: int) -> None:
     after = lloyd(rows, w, centres)
     assert w @ nearest(rows, after)[1] <= w @ nearest(rows, centres)[1] + 1e-12
     np.testing.assert_allclose(lloyd(rows, w, after), after, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_centres_are_moved_to_where_they_lack(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=(30, 8)) * 6
+    rows = np.repeat(truth, 40, axis=0) + rng.normal(size=(1200, 8))
+    weights = rng.gamma(2.0, size=len(rows))
+    missed = np.concatenate([truth[:15], truth[:15] + 0.1])  # two in each of half the clusters
+    found = relocate(rows, weights, missed)
+    assert len(np.unique(nearest(found, truth)[0])) == 30
+    before = nearest(rows, lloyd(rows, weights, missed))[1]
+    assert weights @ nearest(rows, found)[1] < 0.5 * (weights @ before)
+
+
+def test_moves_that_do_not_pay_change_nothing() -> None:
+    rng = np.random.default_rng(0)
+    rows, weights = rng.normal(size=(300, 2)), np.ones(300)
+    for k in (1, 2, 7):
+        settled = lloyd(rows, weights, plus_plus(rows, weights, k, rng))
+        cost = weights @ nearest(rows, settled)[1]
+        assert weights @ nearest(rows, relocate(rows, weights, settled))[1] <= cost * (1 + 1e-12)
+    same = np.zeros((20, 2))
+    np.testing.assert_array_equal(relocate(same, np.ones(20), same[:3]), same[:3])
