@@ -7,6 +7,7 @@ one too far. If so the loop goes back to F(θ), and nothing is lost but that E-s
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -111,3 +112,10 @@ class QuasiNewton:
         kept = slice(-1, None) if len(trail.points) > self.pairs else slice(None)
         x, fx = (model.flatten(params) for params in (point, image))  # type: ignore[attr-defined]
         return replace(trail, points=(*trail.points[kept], x), images=(*trail.images[kept], fx))
+
+
+def can_leap(thing: Any) -> bool:
+    """Whether a model, and the families or models it is made of, offer `flatten`."""
+    inside = [getattr(thing, name, None) for name in ("model", "family")]
+    inside += [family for family, _ in getattr(thing, "parts", ())]
+    return hasattr(thing, "flatten") and all(can_leap(part) for part in inside if part is not None)

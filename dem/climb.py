@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dem.accelerate import Plain
+from dem.accelerate import Plain, can_leap
 from dem.checks import check_number, check_offers
 from dem.contract import Accelerator, Flat, Model, Params, Posterior, Sample, Schedule
 from dem.em import EStep, Step, em
@@ -65,6 +65,8 @@ class Climb:
                 check_number(name, getattr(self, name), float, 0)
         if not isinstance(self.accelerate, Plain):
             check_offers("a model whose fit is to be accelerated", self.model, Flat)
+            if not can_leap(self.model):
+                raise TypeError(f"{self.model} cannot be accelerated: its family has no flatten.")
 
     def longer(self, max_iter: int) -> Climb:
         """The same with another limit to its turns."""
@@ -77,6 +79,8 @@ class Climb:
         best, first, rows = (state.best, state.attempt, None) if state else (None, 0, None)
         interrupted = False
         for attempt in range(first, self.n_init):
+            if best is not None and state is None and self._is_over((), reads):
+                break
             try:
                 if state is None:
                     if rows is None:
@@ -154,11 +158,12 @@ class Climb:
         return self.max_time is not None and spent >= self.max_time
 
     def _stands_still(self, history: Sequence[Record], n_groups: int) -> bool:
-        """Whether to stop, by the bounds after each sweep over the groups."""
+        """Whether to stop, by the bounds after each sweep over the groups that are no estimates."""
         bounds, done = [getattr(self.start, "bound", -math.inf)], 0
         for record in history:
             done += record.groups
-            if done >= n_groups * len(bounds):
+            honest = record.groups == n_groups or not getattr(self.schedule, "estimates", False)
+            if honest and done >= n_groups * len(bounds):
                 bounds.append(record.bound_e)
         return self.stop(bounds, self.tol)
 
@@ -190,7 +195,7 @@ def turn_by_turn(
     request = next(loop)
     while True:
         if isinstance(request, EStep):
-            work = Expectation(model, request.params, climb.posterior)
+            work = Expectation(model, request.params, climb.posterior, request.tentative)
             totals = yield Sweep(work, [groups[g] for g in request.groups])
             request = loop.send(totals)
         else:

@@ -200,7 +200,13 @@ class Tiles(Protocol):
 
 
 class Schedule(Protocol):
-    """Which groups of blocks get a fresh q before the next M-step, and what is remembered."""
+    """Which groups of blocks get a fresh q before the next M-step, and what is remembered.
+
+    One whose bounds are estimates, but for those of turns on all groups, has an attribute
+    `estimates`, True. One whose statistics may be those of no rows, as a difference may, offers
+    `sure(memory)`: statistics of all the data that are those of rows, of the last turn on all
+    groups, to judge them by and go back to; None if there are none, or the others are as good.
+    """
 
     @property
     def groups(self) -> int:

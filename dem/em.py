@@ -15,19 +15,26 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from dem.accelerate import Plain
 from dem.contract import Accelerator, Model, Params, Schedule
 from dem.stats import Stats
 
 ROUNDING = 1e-12  # of the bound: a fall by less is none
+FAR = 1.0  # nats per row: sound steps of a schedule take less than 0.1 from the bound of older q
 
 
 @dataclass(frozen=True)
 class EStep:
-    """A request: set q afresh on these groups of blocks, given θ, and send their statistics."""
+    """A request: set q afresh on these groups of blocks, given θ, and send their statistics.
+
+    tentative : whether θ is only tried, so that its statistics need not be finite.
+    """
 
     groups: tuple[int, ...]
     params: Params
+    tentative: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,22 +80,47 @@ def em(
     Never ends by itself: when to stop is the business of whoever drives it. It goes on from
     where another stood after so many turns if it is given that one's parameters, memory and
     last `bound`.
+
+    Where a schedule makes statistics that may be those of no rows, its `sure` ones judge what comes
+    of them: after each turn by their own bound, and in the next full batch, like a leap, by L.
     """
     kept, trail = memory or (None, None)
+    look_up = getattr(schedule, "sure", lambda memory: None)
     for turn in count(turns_before + 1):
         groups = schedule.choose(turn, n_groups)
         whole = len(groups) == n_groups
         leap = accelerate.leap(model, params, trail) if whole else params
+        back, sure = params, look_up(kept)
+        if whole and sure is not None:  # the turns since the last full batch were a leap as well
+            back = model.m_step(params, sure)
+            floor = bound(model, back, sure) / sure.weight
         # E: a fresh q on these groups, the rest keep theirs
         at, kept, stats, bound_e = yield from _e_step(
-            model, (leap, params), schedule, groups, n_groups, kept, floor
+            model, (leap, back), schedule, groups, n_groups, kept, floor
         )
         n = stats.weight
         landed = None if leap is params else at is leap
-        params = model.m_step(at, stats)  # M: θ meets the data only through the statistics
+        sure = look_up(kept)
+        # M: θ meets the data only through the statistics
+        params = model.m_step(at, stats) if sure is None else _tried(model, at, stats, sure)
         floor = bound(model, params, stats) / n
         trail = accelerate.follow(model, trail, at, params, landed) if whole else None
         yield Step(turn, groups, params, bound_e / n, floor, n, (kept, trail))
+
+
+def _tried(model: Model, at: Params, stats: Stats, sure: Stats) -> Params:
+    """The M-step of statistics that may be those of no rows; or, if it is none, of the sure ones.
+
+    It is none if it fails, or falls `FAR` under the bound that goes with the sure ones.
+    """
+    least = bound(model, at, sure) - FAR * sure.weight
+    with np.errstate(all="ignore"):
+        try:
+            params = model.m_step(at, stats)
+            sound = bound(model, params, sure) >= least  # NaN is not
+        except (ValueError, np.linalg.LinAlgError):  # for want of a maximum
+            sound = False
+    return params if sound else model.m_step(at, sure)
 
 
 def _e_step(
@@ -106,7 +138,7 @@ def _e_step(
     raises.
     """
     first, second = points
-    fresh = yield EStep(groups, first)
+    fresh = yield EStep(groups, first, tentative=first is not second)
     kept, stats = schedule.merge(memory, groups, fresh, n_groups)
     reached = bound(model, first, stats)
     if first is second or reached >= (floor - ROUNDING * abs(floor)) * stats.weight:

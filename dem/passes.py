@@ -7,12 +7,14 @@ one thread and on a thousand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from dem.contract import Model, Params, Posterior, Space
+from dem.errors import SupportError
 from dem.kernels.seeding import nearest_under
 from dem.stats import Stats, Vector
 
@@ -52,17 +54,32 @@ class Pass(Protocol):
 
 @dataclass(frozen=True)
 class Expectation:
-    """The E-step of a model under a posterior, given θ."""
+    """The E-step of a model under a posterior, given θ.
+
+    tentative : whether θ may be such that statistics are not finite, or rows have no density.
+    """
 
     model: Model
     params: Params
     posterior: Posterior
+    tentative: bool = False
 
     def prepare(self) -> Any:
+        return self._prepared
+
+    @cached_property
+    def _prepared(self) -> Any:
+        # Once for all tasks of a process: where values are missing there is much to prepare.
         return self.model.prepare(self.params)
 
     def __call__(self, prepared: Any, block: Block) -> Stats:
-        return self.model.e_step(prepared, block.rows, block.weights, self.posterior)
+        try:
+            return self.model.e_step(prepared, block.rows, block.weights, self.posterior)
+        except SupportError:
+            if not self.tentative:
+                raise
+            nothing = self.model.e_step(prepared, block.rows[:0], None, self.posterior)
+            return replace(nothing, entropy=np.nan)  # no bound is above that
 
 
 @dataclass(frozen=True)
@@ -109,11 +126,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Draw:
-    """A `fraction` of the rows of each block, drawn without replacement; zero weights are left out.
+    """Rows of each block, a `fraction` of it, drawn without replacement among those with weight.
 
-    A fraction of 1 takes every row. How many come from a block depends on where it starts, so
-    that the counts add up to fraction · rows to within one. Values whose squares might overflow
-    come out infinite.
+    A fraction of 1 takes all of these. How many come from a block depends on where it starts, so
+    that the counts add up to fraction · rows to within one, if there are so many. Values whose
+    squares might overflow come out infinite.
 
     missing : whether NaN is a missing value.
     """
@@ -128,19 +145,19 @@ class Draw:
 
     def __call__(self, prepared: None, block: Block) -> Rows:
         rows, weights, n = block.rows, block.masses, len(block.rows)
+        there = np.flatnonzero(weights)
         if self.fraction < 1:
             count = int((block.start + n) * self.fraction) - int(block.start * self.fraction)
             rng = np.random.default_rng([self.seed, 1, block.index])
-            chosen = np.sort(rng.choice(n, size=count, replace=False))
-            rows, weights = rows[chosen], weights[chosen]
-        present = weights != 0
-        drawn = np.asarray(rows[present], dtype=np.float64)
+            there = np.sort(rng.choice(there, size=min(count, len(there)), replace=False))
+        rows, weights = rows[there], weights[there]
+        drawn = np.asarray(rows, dtype=np.float64)
         # A start takes squares. It is an engine that can say where a value is too large for that.
         values = np.where(np.abs(drawn) < LARGEST, drawn, np.inf)
         missing = np.isnan(drawn) if self.missing else None
         if missing is not None:
             values[missing] = 0.0
-        return Rows(values, weights[present], missing)
+        return Rows(values, weights, missing)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,8 @@ HOPE = 10.0
 class RaceState:
     """Where a race stands after a read of the data.
 
-    states, fits : of each climb that goes on, and of each that has ended; None otherwise.
+    states, fits : of each climb that goes on, or would with more turns; of each that has ended for
+        good; None otherwise.
     weight : Σ w of the rows.
     history : of the leader, after each read of the data.
     phases : what was read and spent so far.
@@ -55,8 +56,10 @@ class RaceState:
 class _Runner:
     """A climb in a race: what it asks for, where it stands, what it came to."""
 
-    def __init__(self, model: Model, requests: Requests, state: State | None = None) -> None:
-        self.model, self._requests, self.state = model, requests, state
+    def __init__(
+        self, name: str, model: Model, requests: Requests, state: State | None = None
+    ) -> None:
+        self.name, self.model, self._requests, self.state = name, model, requests, state
         self.fit: Fit | None = None
         self.request: Sweep | Errands | None = None
         self.size = 0
@@ -78,6 +81,12 @@ class _Runner:
                     return
         except StopIteration as end:
             self._end(end.value)
+
+    @property
+    def standing(self) -> State | None:
+        """Where it goes on from: also one whose turns ran out, as there may be more of them."""
+        ended = self.fit is not None and (self.fit.converged or self.fit.interrupted)
+        return None if ended else self.state
 
     @property
     def ended(self) -> Fit:
@@ -170,30 +179,33 @@ class Race:
                     kept = self._state(runners, tuple(history), weight, reads)
                     yield Turn(history[-1], kept)
             fits = tuple(runner.ended for runner in runners)
+            lost = [fit.interrupted for fit in fits]
             works = [Evaluate(f.model, f.params, self.held_out, self.seed) for f in fits]
-            (total,) = yield reads.counted(Sweep(Together(tuple(works)), [reads.every]))
+            request = Together(tuple(works), names=self.names)
+            (total,) = yield reads.counted(Sweep(request, [reads.every]))
             found, interrupted = total.parts, False
         except (Interrupted, KeyboardInterrupt):
             if not history:
                 raise
+            lost = [bool(runner.fit and runner.fit.interrupted) for runner in runners]
             for runner in runners:
                 if runner.fit is None:
                     runner.give_up()
             fits = tuple(runner.ended for runner in runners)
             found, interrupted = by_bounds(fits, weight), True
         table = tabulate(self.names, fits, found)
-        best = best_of(table, fits, self.criterion)
-        return Selected(table, fits, best, reads.passes, tuple(history), interrupted)
+        best = best_of(table, lost, self.criterion)
+        return Selected(table, fits, best, reads.passes, tuple(history), interrupted, reads.phases)
 
     def _runners(self, boundaries: Array, n_columns: int, state: RaceState | None) -> list[_Runner]:
         runners = []
         for i, climb in enumerate(self.climbs):
             before = state.states[i] if state else None
             if state and before is None:
-                runners.append(_Runner(climb.model, _ended(state.fits[i])))
+                runners.append(_Runner(self.names[i], climb.model, _ended(state.fits[i])))
             else:
                 requests = climb.run(boundaries, n_columns, before)
-                runners.append(_Runner(climb.model, requests, before))
+                runners.append(_Runner(self.names[i], climb.model, requests, before))
         return runners
 
     def _read(self, active: Sequence[_Runner], reads: Reads) -> Generator[Sweep, Any, float]:
@@ -204,7 +216,8 @@ class Race:
         # The sample is the same for all who ask for as many rows.
         keys = [work if isinstance(work, Draw) else id(work) for work in works]
         once = dict(zip(keys, works, strict=True))
-        request = Together(tuple(once.values()), self.held_out, self.seed)
+        names = tuple(dict(zip(keys, [runner.name for runner in here], strict=True)).values())
+        request = Together(tuple(once.values()), self.held_out, self.seed, names)
         totals: tuple[Results, ...] = yield reads.counted(Sweep(request, groups))
         parts = [dict(zip(once, total.parts, strict=True)) for total in totals]
         weight = 0.0
@@ -257,8 +270,8 @@ class Race:
         self, runners: Sequence[_Runner], history: tuple[Record, ...], weight: float, reads: Reads
     ) -> RaceState:
         return RaceState(
-            states=tuple(None if runner.fit else runner.state for runner in runners),
-            fits=tuple(runner.fit for runner in runners),
+            states=tuple(runner.standing for runner in runners),
+            fits=tuple(None if runner.standing else runner.fit for runner in runners),
             weight=weight,
             history=history,
             phases=reads.phases,

@@ -17,6 +17,7 @@ from dem.passes import Draw, Pass
 SAMPLE_ROWS = 2**16
 SAMPLE_BYTES = 32 * 2**20
 SAMPLE_BLOCKS = 64
+SPARSE = 8  # times as many where few rows have weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +114,10 @@ def sample(
     held = int(rows[every].sum())
     work = Draw(min(wanted / max(held, 1), 1.0), seed, missing)
     (drawn,) = yield reads.counted(Sweep(work, [every.tolist()]))
+    if len(drawn.rows) < least and len(every) < len(reads.every):  # hardly any weight is there
+        every, held = np.arange(len(reads.every)), n
+        work = Draw(min(SPARSE * wanted / n, 1.0), seed, missing)
+        (drawn,) = yield reads.counted(Sweep(work, [every.tolist()]))
     if not len(drawn.rows):
         raise DataError("All sample weights are zero: no row of the data counts.")
     complete = held == n and wanted >= held

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dem import checkpoint as checkpoints
-from dem.accelerate import Plain, QuasiNewton
+from dem.accelerate import Plain, QuasiNewton, can_leap
 from dem.checkpoint import SECONDS
+from dem.checks import check_all, check_number
 from dem.climb import Climb
 from dem.contract import Model
 from dem.engine.manifest import Manifest, open_data
+from dem.errors import DegenerateComponentWarning
 from dem.fitting import carry_out
 from dem.race import Race
 from dem.report.progress import Observer, Silent
@@ -61,6 +64,10 @@ def select(
 
     Raises ValueError for no models or a criterion that is none, and what `dem.fit` raises.
     """
+    check_number("restarts", restarts, int, 1)
+    check_all("rungs", tuple(rungs) if isinstance(rungs, Sequence) else rungs, int)
+    if not isinstance(models, (Mapping, Sequence)):
+        raise TypeError(f"models must be a mapping or a sequence of models, got {models!r:.60}.")
     if not isinstance(models, Mapping):
         models = {repr(model): model for model in models}
     manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
@@ -68,7 +75,7 @@ def select(
         Climb(
             model,
             start or WarmStart(candidates=restarts),
-            accelerate=QuasiNewton() if hasattr(model, "flatten") else Plain(),
+            accelerate=QuasiNewton() if can_leap(model) else Plain(),
             stop=Aitken(),
             max_iter=max_iter,
             tol=tol,
@@ -81,4 +88,6 @@ def select(
     race = Race(climbs, tuple(models), criterion, held_out, tuple(rungs), seed)
     keeper = checkpoints.keeper(checkpoint, race, manifest, checkpoint_seconds)
     found: Selected = carry_out(race, manifest, observer, keeper=keeper, threads=threads)
+    for fault in found.fit.degenerate:
+        warnings.warn(f"The best of them: {fault}", DegenerateComponentWarning, stacklevel=2)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dem.contract import Array, Model, Params
+from dem.errors import SupportError
 from dem.passes import Block, Pass
 from dem.posteriors import Exact
 
@@ -26,15 +27,23 @@ class Results:
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """Several passes in one read of the data; rows that are held out count for nothing in them."""
+    """Several passes in one read of the data; rows that are held out count for nothing in them.
+
+    names : what each is for, for errors.
+    """
 
     works: tuple[Pass, ...]
     held_out: float = 0.0
     seed: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
         return next((d for w in self.works if (d := getattr(w, "description", ""))), "")
+
+    @property
+    def tentative(self) -> bool:
+        return any(getattr(work, "tentative", False) for work in self.works)
 
     @property
     def missing(self) -> bool:
@@ -48,19 +57,29 @@ class Together:
         if self.held_out:
             seen = ~held(block, self.held_out, self.seed)
             block = replace(block, weights=block.masses * seen)
-        pairs = zip(self.works, prepared, strict=True)
-        return Results(tuple(work(ready, block) for work, ready in pairs))
+        results = []
+        for i, (work, ready) in enumerate(zip(self.works, prepared, strict=True)):
+            try:
+                results.append(work(ready, block))
+            except SupportError as error:
+                what = f"{self.names[i]}: {error.what}" if self.names else error.what
+                raise SupportError(what, error.value, error.row, error.column) from None
+        return Results(tuple(results))
 
 
 def held(block: Block, share: float, seed: int) -> Array:
     """Which rows (n,) of a block are held out: by a hash of the row's number and the seed."""
+    return np.asarray(hashed(block, seed) < np.uint64(int(share * 2**64)))
+
+
+def hashed(block: Block, seed: int) -> Array:
+    """A random uint64 for each row of a block, (n,), that depends on its number and the seed."""
     x = np.arange(block.start, block.start + len(block.rows), dtype=np.uint64)
     with np.errstate(over="ignore"):
         x = (x + np.uint64(seed) + np.uint64(1)) * SALT
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)  # splitmix64 (Steele et al. 2014)
-        x ^= x >> np.uint64(31)
-    return np.asarray(x < np.uint64(int(share * 2**64)))
+        return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 @dataclass(frozen=True, eq=False)

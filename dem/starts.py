@@ -141,7 +141,7 @@ class KMeansParallel:
 
     rounds: int = 4
     oversampling: float = 2.0
-    moves: bool = True
+    moves: bool = False
 
     def __post_init__(self) -> None:
         check_number("rounds", self.rounds, int, 0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from dem.contract import Array
 from dem.criteria import Criteria
+from dem.reading import Phase
 from dem.records import Fit, Record
 
 CRITERIA = ("bic", "aic", "icl", "held_out")
@@ -53,6 +54,12 @@ class Selected:
     n_passes: float
     history: tuple[Record, ...]
     interrupted: bool = False
+    phases: tuple[Phase, ...] = ()
+
+    @property
+    def n_rows_read(self) -> int:
+        """Rows read for all of them together."""
+        return sum(phase.rows for phase in self.phases)
 
     @property
     def fit(self) -> Fit:
@@ -87,17 +94,16 @@ def by_bounds(fits: Sequence[Fit], weight: float) -> list[Array]:
     return [np.array([f.lower_bound * weight, weight, np.nan, np.nan, 0.0]) for f in fits]
 
 
-def best_of(table: Sequence[Candidate], fits: Sequence[Fit], criterion: str) -> int:
+def best_of(table: Sequence[Candidate], lost: Sequence[bool], criterion: str) -> int:
     """The number of the best by a criterion, or by BIC where that is not known.
 
-    One that was given up may not win by a value that it owes to a few turns, unless all were.
+    lost : which were given up. They may not win by a value that they owe to a few turns, unless
+        all were.
     """
     if any(math.isnan(getattr(row, criterion)) for row in table):
         criterion = "bic"
     sign = -1.0 if criterion == "held_out" else 1.0
     values = [sign * getattr(row, criterion) for row in table]
-    ended = [value for value, fit in zip(values, fits, strict=True) if not fit.interrupted]
-    if not ended:
+    if all(lost):
         return int(np.argmin(values))
-    allowed = [math.inf if fit.interrupted else v for v, fit in zip(values, fits, strict=True)]
-    return int(np.argmin(allowed))
+    return int(np.argmin(np.where(lost, math.inf, values)))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dem.accelerate import Plain, QuasiNewton
+from dem.accelerate import Plain, QuasiNewton, can_leap
 from dem.checks import check_number, check_offers
 from dem.contract import Accelerator, Model, Params, Posterior, Sample
 from dem.em import Step, em
@@ -156,8 +156,8 @@ class WarmStart:
         last = replace(
             trials[0],
             sample=_part(sample, order[:many]),
-            turns=MOST_TURNS,
-            accelerate=QuasiNewton(),
+            turns=int(np.clip(EFFORT * len(order) / sample.share / many, self.turns, MOST_TURNS)),
+            accelerate=QuasiNewton() if can_leap(model) else Plain(),
         )
         (result,) = yield Errands((last,), "fitting a sample")
         return result[0] if result else (yield from self.start(model, sample, seed))
@@ -171,6 +171,8 @@ class WarmStart:
 
 
 def _shaken(model: Any, params: Params, rng: np.random.Generator) -> Params:
+    if not can_leap(model):
+        return params
     flat = model.flatten(params)
     return model.unflatten(flat + SHAKE * rng.standard_normal(flat.shape), params)
 

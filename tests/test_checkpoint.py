@@ -26,7 +26,7 @@ from dem.engine.readers import arrays
 from dem.errors import DataError
 from dem.records import State, Turn
 from dem.report.progress import Silent
-from dem.schedules import Incremental, Stepwise
+from dem.schedules import Incremental, Stepwise, VarianceReduced
 from dem.stopping import Aitken
 from dem.store import read, write
 from dem.warm import WarmStart
@@ -65,6 +65,7 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, turns: int) -> None:
 WAYS: dict[str, dict[str, Any]] = {
     "incremental": {"schedule": Incremental(3), "max_iter": 4},
     "stepwise": {"schedule": Stepwise(3, sweeps=1), "accelerate": QuasiNewton()},
+    "variance-reduced": {"schedule": VarianceReduced(3, epochs=1), "accelerate": QuasiNewton()},
     "accelerated": {"accelerate": QuasiNewton(2), "stop": Aitken(), "max_iter": 9},
     "warm": {"start": WarmStart(candidates=2), "max_passes": 6.0, "max_time": 1e6},
 }

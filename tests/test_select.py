@@ -1,5 +1,6 @@
 """Many models on shared reads: the same winner, the same bits, cut off or not."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import dem
+from dem.accelerate import QuasiNewton
 from dem.engine.readers import arrays
 from dem.errors import DataError
 from dem.passes import Block
@@ -39,6 +41,7 @@ def select(**options: Any) -> Selected:
 
 def test_the_winner_is_that_of_separate_fits() -> None:
     found = select()
+    assert found.n_rows_read == round(found.n_passes * len(X))
     alone = [
         dem.fit(model, X, start=WarmStart(candidates=3), max_iter=200, tol=1e-7, seed=2)
         for model in MODELS.values()
@@ -129,7 +132,7 @@ def test_weights_and_threads() -> None:
         ({"criterion": "best"}, "criterion must be one of"),
         ({"held_out": 1.0}, "held_out must be a share"),
         ({"criterion": "held_out"}, "held_out must be a share"),
-        ({"restarts": 0}, "candidates must be >= 1"),
+        ({"restarts": 0}, "restarts must be >= 1"),
     ],
 )
 def test_refused(options: Any, message: str) -> None:
@@ -158,7 +161,47 @@ def test_interrupted() -> None:
             if not self.left:
                 raise KeyboardInterrupt
 
-    found = dem.select(MODELS, X, restarts=2, observer=Stopping(2), tol=0.0)
+    found = dem.select(MODELS, X, restarts=2, observer=Stopping(3))
     assert found.interrupted
     assert len(found.table) == len(MODELS)
-    assert np.isfinite(found.table[found.best].bic)
+    assert found.fits[0].converged  # K=1, which must not win by that
+    best = min(found.table, key=lambda row: row.bic)
+    assert found.table[found.best].name == best.name != "K=1"
+
+
+def test_more_turns_can_be_had(tmp_path: Path) -> None:
+    how = {"restarts": 2, "seed": 2, "tol": 1e-7, "rungs": ()}
+    dem.select(MODELS, X, checkpoint=tmp_path / "kept", max_iter=3, **how)
+    longer = dem.resume(tmp_path / "kept", X, max_iter=30)
+    whole = dem.select(MODELS, X, max_iter=30, **how)
+    assert max(row.turns for row in longer.table) > 3
+    assert longer.table[longer.best].name == whole.table[whole.best].name
+
+
+def test_the_candidate_that_has_no_density_is_named() -> None:
+    models = {"numbers": dem.Mixture(2, dem.Normal()), "counts": dem.Mixture(2, dem.Poisson())}
+    with pytest.raises(DataError, match="counts: Poisson columns hold"):
+        dem.select(models, X)
+
+
+@dataclass(frozen=True)
+class Rigid(dem.Normal):
+    """A family whose parameters are not to be had as a vector."""
+
+    @property
+    def flatten(self) -> Any:
+        raise AttributeError("flatten")
+
+
+def test_families_without_flatten_are_not_accelerated() -> None:
+    rigid = dem.Mixture(2, Rigid())
+    found = dem.select({"rigid": rigid, "normal": dem.Mixture(2, dem.Normal())}, X[:2000])
+    assert found.table[0].bic == pytest.approx(found.table[1].bic, rel=1e-4)
+    with pytest.raises(TypeError, match="its family has no flatten"):
+        dem.fit(rigid, X, accelerate=QuasiNewton())
+
+
+def test_a_degenerate_winner_is_told_of() -> None:
+    rows = np.repeat(RNG.normal(size=(4, 2)), 100, axis=0)
+    with pytest.warns(dem.DegenerateComponentWarning, match="The best of them: variance is at"):
+        dem.select({"K=4": dem.Mixture(4, dem.Gaussian())}, rows)

@@ -20,7 +20,7 @@ from dem.errors import DataError
 from dem.race import Race
 from dem.reading import Sweep
 from dem.records import Turn
-from dem.schedules import Incremental, Stepwise
+from dem.schedules import Incremental, Stepwise, VarianceReduced
 from dem.starts import Errands, KMeansParallel
 from dem.warm import WarmStart
 from dem.wrap import Frozen
@@ -39,6 +39,7 @@ WAYS: dict[str, Any] = {
     "accelerated": climb(accelerate=QuasiNewton(), n_init=2, max_iter=3),
     "incremental": climb(schedule=Incremental(3), start=WarmStart(KMeansParallel())),
     "stepwise": climb(schedule=Stepwise(3)),
+    "variance-reduced": climb(schedule=VarianceReduced(3)),
     "frozen": climb(Frozen(GAUSSIANS, ("components.means",))),
     "student": climb(dem.Mixture(2, dem.StudentT())),
     "race": Race((climb(), climb(dem.Mixture(1, dem.Normal()), max_iter=2)), ("a", "b")),

@@ -16,7 +16,7 @@ from dem.cli.options import (
     weights_option,
 )
 from dem.cli.outcome import ENDING, Interrupted
-from dem.cli.recipe import COVARIANCES
+from dem.cli.recipe import COVARIANCES, SHARED
 from dem.cli.tables import table
 
 CRITERIA = ("bic", "aic", "icl", "held_out")
@@ -46,8 +46,8 @@ class Forms(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
         forms = tuple(dict.fromkeys(str(value).split(",")))
-        if wrong := [form for form in forms if form not in COVARIANCES]:
-            self.fail(f"{wrong[0]!r} is none of {', '.join(COVARIANCES)}", param, ctx)
+        if wrong := [form for form in forms if form not in COVARIANCES + SHARED]:
+            self.fail(f"{wrong[0]!r} is none of {', '.join(COVARIANCES + SHARED)}", param, ctx)
         return forms
 
 
@@ -110,7 +110,7 @@ def select(
     from dem.cli.target import check_apart, check_model
     from dem.cli.watch import Watch
     from dem.estimators import GaussianMixture
-    from dem.estimators.inputs import COVARIANCES as FORMS
+    from dem.estimators.gaussian_mixture import WORDS as FORMS
     from dem.report.progress import Progress, Silent
     from dem.store.place import Place
     from dem.table import Selected
@@ -152,7 +152,11 @@ def select(
 
 
 def _json(found: Any) -> str:
-    rows = [row._asdict() | {"given_up": fit.interrupted} for row, fit in _pairs(found)]
+    rows = [
+        {name: None if value != value else value for name, value in row._asdict().items()}  # NaN
+        | {"given_up": fit.interrupted}
+        for row, fit in _pairs(found)
+    ]
     return json.dumps(
         {"best": found.table[found.best].name, "n_passes": found.n_passes, "table": rows}
     )

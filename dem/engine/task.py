@@ -135,7 +135,8 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
                     result = work(prepared, Block(index, start, rows, weights))
                 except SupportError as error:
                     raise outside(error, index, start, part.columns, part.reader) from None
-                if not all(np.isfinite(values).all() for values in leaves(result)):
+                sound = getattr(work, "tentative", False) or _is_finite(result)
+                if not sound:
                     missing = getattr(work, "missing", False)
                     raise not_finite(rows, index, start, part.columns, part.reader, missing)
                 insert(nodes, (0, leaf), result, part.n_leaves)
@@ -144,6 +145,10 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
         finally:
             read.close()
     return nodes
+
+
+def _is_finite(result: Any) -> bool:
+    return all(np.isfinite(values).all() for values in leaves(result))
 
 
 def errand(task: Callable[[], Any]) -> Any:

@@ -18,7 +18,7 @@ from dem.families.moments import Moments
 from dem.kernels.normal import load_tile, tile_shape, turned
 
 if TYPE_CHECKING:
-    from dem.families.gaussian import GaussianPrepared
+    from dem.families.prepared import GaussianPrepared
 
 Array = np.ndarray
 
@@ -87,7 +87,7 @@ class GaussianTiles:
         tight, d = self._prepared.tight[:, None], self._rows.shape[1]
         weight, first, second = np.split(self._total.T.copy(), [1, d + 1], axis=1)
         return Moments(
-            weight=weight[:, 0],
+            weight=weight[:, 0].copy(),  # contiguous, as it is after a journey: sums round alike
             first=np.where(tight, self._tight_first, first),
             second=self._second
             if self._prepared.form.pooled

@@ -1,7 +1,7 @@
 """Schedules and accelerations: what each promises beside the laws of every model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from dem.climb import Climb
 from dem.em import bound
 from dem.engine.manifest import open_data
 from dem.engine.readers import arrays
+from dem.errors import SupportError
 from dem.posteriors import Exact
 from dem.schedules import FullBatch, Incremental, Stepwise
 from dem.starts import Given
@@ -106,8 +107,8 @@ def test_incremental_climbs_faster_a_sweep() -> None:
 
 def test_stepwise_ends_in_full_batches() -> None:
     steps = climbed(Stepwise(sweeps=2), 16)
-    assert [len(step.groups) for step in steps] == [1] * 12 + [6] * 4
-    honest = [b for step in steps[12:] for b in (step.bound_e, step.bound)]
+    assert [len(step.groups) for step in steps] == [6] + [1] * 12 + [6] * 3
+    honest = [b for step in steps[13:] for b in (step.bound_e, step.bound)]
     assert (np.diff(honest) >= -1e-12).all()
     batch = climbed(FullBatch(), 2)
     assert honest[0] > batch[-1].bound  # two reads of the data later
@@ -141,6 +142,48 @@ class Blind:
 def test_what_cannot_be_accelerated_is_refused() -> None:
     with pytest.raises(TypeError, match="has no flatten, unflatten"):
         Climb(Blind(), accelerate=QuasiNewton())
+
+
+@dataclass(frozen=True)
+class Unsound(dem.Mixture):
+    """A mixture of which a leap goes to where nothing is finite, or some rows have no density."""
+
+    fault: str = "infinite"
+
+    def unflatten(self, vector: Any, like: Any) -> Any:
+        params = super().unflatten(vector, like)
+        return replace(params, weights=np.array([0.0, 0.5, 0.5]))
+
+    def e_step(self, prepared: Any, rows: Any, weights: Any, posterior: Any) -> Any:
+        stats = super().e_step(prepared, rows, weights, posterior)
+        if len(rows) and prepared.eta[0, 0] < -100:  # log 0, where a leap has landed
+            if self.fault == "density":
+                raise SupportError("no density", 0.0, 0, 0)
+            return stats * np.nan
+        return stats
+
+
+@pytest.mark.parametrize("fault", ["infinite", "density"])
+def test_a_leap_to_where_nothing_is(fault: str) -> None:
+    """The turn is made again from where it was, as after any leap too far."""
+    how: dict[str, Any] = {"start": Given(case(1).params), "tol": 0.0, "max_iter": 8}
+    leapt = dem.fit(Unsound(3, dem.Gaussian(), fault), SLOW, accelerate=QuasiNewton(2), **how)
+    plain = dem.fit(MODEL, SLOW, **how)
+    assert [r.bound for r in leapt.history] == [r.bound for r in plain.history]
+    assert leapt.n_passes > plain.n_passes
+
+
+def test_stepwise_where_groups_have_no_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "MEMORY_BLOCK_BYTES", 1)
+    rows = np.tile(SLOW, (10, 1))
+    weights = (np.arange(len(rows)) > len(rows) / 2).astype(float)
+    fitted = dem.fit(MODEL, rows, weights=weights, schedule=Stepwise(4), max_iter=6)
+    assert np.isfinite(fitted.lower_bound)
+
+
+def test_a_budget_is_that_of_all_attempts() -> None:
+    fitted = dem.fit(MODEL, SLOW, max_passes=3, n_init=9, max_iter=50, tol=0.0)
+    assert fitted.n_passes == 3
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
