@@ -13,6 +13,7 @@ class _Axes:
     """What diagonal and spherical have in common: variances (K, D) or (K, 1), elementwise."""
 
     pooled = False
+    correlated = False
 
     def widen(self, covariances: Array, extra: Array) -> Array:
         return covariances + extra[: covariances.shape[1]]
@@ -90,6 +91,9 @@ class Diagonal(_Axes):
         squares = np.square(z)
         return squares.sum(axis=1) if r is None else squares @ r
 
+    def shared(self, second: Array) -> Array:
+        return second
+
     def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
         return scatter / weight[:, None]
 
@@ -128,6 +132,9 @@ class Spherical(_Axes):
     def outer(self, z: Array, r: Array | None) -> Array:
         squares = np.square(z).sum(axis=0)
         return np.array([squares.sum() if r is None else squares @ r])
+
+    def shared(self, second: Array) -> Array:
+        return np.asarray(second.sum(axis=1, keepdims=True))
 
     def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
         return scatter / (size * weight[:, None])

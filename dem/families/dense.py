@@ -52,6 +52,7 @@ class _Dense:
     """What full and tied have in common: matrices (..., D, D), second moments packed."""
 
     uniform = False
+    correlated = True
 
     def outer(self, z: Array, r: Array | None) -> Array:
         return pack((z if r is None else z * r) @ z.T)
@@ -117,6 +118,9 @@ class Full(_Dense):
         outer = a[:, :, None] * b[:, None, :]
         return pack(outer + outer.transpose(0, 2, 1)) / 2
 
+    def shared(self, second: Array) -> Array:
+        return second
+
     def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
         return unpack(scatter / weight[:, None], size)
 
@@ -181,6 +185,9 @@ class Tied(_Dense):
     def cross(self, a: Array, b: Array) -> Array:
         outer = a.T @ b
         return pack(outer + outer.T) / 2
+
+    def shared(self, second: Array) -> Array:
+        return np.asarray(second.sum(axis=0))
 
     def covariances(self, weight: Array, scatter: Array, size: int) -> Array:
         return unpack(scatter / weight.sum(), size)

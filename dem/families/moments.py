@@ -24,6 +24,7 @@ class Moments(Vector):
     weight : (K,).
     first, centre : (K, D).
     second : as the covariance's form packs it (`Covariance.cross`).
+    entropy : Σ r H(q(missing values | what is there)), in nats; 0 if nothing is missing.
     """
 
     weight: np.ndarray
@@ -31,6 +32,37 @@ class Moments(Vector):
     second: np.ndarray
     centre: np.ndarray
     form: Covariance
+    entropy: float = 0.0
+
+    @classmethod
+    def of(cls, z: np.ndarray, r: np.ndarray, form: Covariance) -> Moments:
+        """Those of rows z (D, m) with responsibilities r (K, m), about their means.
+
+        Where there are NaN, as if columns were not correlated: a missing value is expected at the
+        mean of its column, with the variance of its column, over what there is of the component.
+        """
+        weight, missing = r.sum(axis=1, keepdims=True), np.isnan(z)
+        gaps = missing.any()
+        there = np.where(missing, 0.0, z) if gaps else z
+        mass = r @ ~missing.T if gaps else weight
+        means = (r @ there.T) / np.where(mass > 0, mass, 1.0)
+        seconds = []
+        for j, own in enumerate(r):
+            y = np.where(missing, 0.0, z - means[j, :, None]) if gaps else z - means[j, :, None]
+            second = form.outer(y, own)
+            if gaps:
+                known = mass[j] > 0
+                variances = np.where(known, np.square(y) @ own, 1.0) / np.where(known, mass[j], 1.0)
+                lacking = np.maximum(weight[j] - mass[j], 0.0)
+                second = second + form.outer(np.diag(np.sqrt(lacking * variances)), None)
+            seconds.append(second)
+        return cls(
+            weight=weight[:, 0],
+            first=np.zeros_like(means),
+            second=np.sum(seconds, axis=0) if form.pooled else np.stack(seconds),
+            centre=means,
+            form=form,
+        )
 
     def about(self, centre: np.ndarray) -> Moments:
         """The same moments about other centres (K, D)."""
@@ -49,6 +81,7 @@ class Moments(Vector):
             weight=self.weight + other.weight,
             first=self.first + other.first,
             second=self.second + other.second,
+            entropy=self.entropy + other.entropy,
         )
 
     def __mul__(self, factor: float) -> Moments:
@@ -57,4 +90,5 @@ class Moments(Vector):
             weight=self.weight * factor,
             first=self.first * factor,
             second=self.second * factor,
+            entropy=self.entropy * factor,
         )

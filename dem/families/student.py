@@ -9,14 +9,12 @@ import numpy as np
 from scipy.special import betaln, gammaln, polygamma, psi
 
 from dem.checks import check_number, check_offers
-from dem.contract import STARVED, Sample
+from dem.contract import STARVED, Sample, Space, Tiles
 from dem.families.charts import Positive
 from dem.families.covariance import Covariance
 from dem.families.dense import Full
-from dem.families.frame import Frame
 from dem.families.gaussian import LOG_2PI, Gaussian, GaussianParams, GaussianPrepared
 from dem.families.moments import Moments
-from dem.families.tiles import GaussianTiles
 from dem.stats import Vector
 
 Array = np.ndarray
@@ -82,7 +80,7 @@ class StudentT:
     def _gaussian(self) -> Gaussian:
         return Gaussian(self.covariance)
 
-    def frame(self, sample: Sample) -> Frame:
+    def frame(self, sample: Sample) -> Space:
         """The units in which this fit calculates, and a start measures distances."""
         return self._gaussian.frame(sample)
 
@@ -187,7 +185,7 @@ class StudentT:
 class StudentTTiles:
     """The Gaussian's tiles, made into those of Student-t; see `dem.contract.Tiles`."""
 
-    def __init__(self, prepared: StudentTPrepared, inner: GaussianTiles, d: int) -> None:
+    def __init__(self, prepared: StudentTPrepared, inner: Tiles, d: int) -> None:
         self._inner, self.size, df = inner, inner.size, prepared.df
         self._df, self._half = df[:, None], ((df + d) / 2)[:, None]
         # log N = peak − δ/2, and so the Student-t's log-density
