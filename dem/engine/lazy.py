@@ -13,7 +13,8 @@ from dask.system import CPU_COUNT
 
 from dem.engine.blas import one_blas_thread
 from dem.engine.manifest import Manifest, cut
-from dem.engine.readers.base import Source, is_a
+from dem.engine.readers.base import Reader, Source, is_a
+from dem.engine.readers.beside import BesideSource
 from dem.engine.readers.dasks import DaskSource, stored_array
 from dem.engine.task import not_finite, outside
 from dem.errors import SupportError
@@ -34,6 +35,8 @@ def rowwise(
     with the same chunks of rows, and so do paths and Zarr arrays, with the blocks of their
     manifest. Raises `DataError`, when computed, where a value is not finite.
     """
+    if isinstance(source, BesideSource):
+        source = _joined(source)
     if isinstance(source, DaskSource) and stored_array(source.array) is None:
         return _over_chunks(source.array, source.columns, function, dtype, width)
     manifest = cut(source)
@@ -57,6 +60,21 @@ def _is_lazy(data: Any) -> bool:
         or is_a(data, "zarr", "Array")
         or (is_a(data, "xarray", "DataArray") and not isinstance(data.data, np.ndarray))
     )
+
+
+def _joined(source: BesideSource) -> Source:
+    """The same as one Dask array, in the chunks of the left source, if that is one."""
+    left, right = source.left, source.right
+    if not isinstance(left, DaskSource) or stored_array(left.array) is not None:
+        return source
+    if isinstance(right, DaskSource):
+        columns = right.array.rechunk({0: left.array.chunks[0]})
+    else:
+        boundaries = left.boundaries(0)
+        columns = _of_blocks(right.reader(boundaries), boundaries, right.shape[1:], right.dtype)
+    columns = columns[:, None] if columns.ndim == 1 else columns
+    both = da.concatenate([left.array, columns], axis=1).astype(source.dtype)
+    return DaskSource(both.rechunk({1: -1}))
 
 
 def _apply(
@@ -96,14 +114,22 @@ def _over_chunks(
 
 def _as_dask(manifest: Manifest) -> da.Array:
     """A lazy Dask array over the blocks of a manifest."""
+    width = (manifest.n_columns,)
+    return _of_blocks(manifest.reader, manifest.boundaries, width, manifest.dtype)
+
+
+def _of_blocks(
+    reader: Reader, boundaries: np.ndarray, width: tuple[int, ...], dtype: np.dtype
+) -> da.Array:
+    """A lazy Dask array over the blocks that a reader reads, (n_i, *width)."""
     from dask import delayed
 
-    sizes = np.diff(manifest.boundaries).tolist()
+    sizes = np.diff(boundaries).tolist()
     parts = [
         da.from_delayed(
-            delayed(manifest.reader.take([i]).read, pure=False)(i),
-            (size, manifest.n_columns),
-            manifest.dtype,
+            delayed(reader.take([i]).read, pure=False)(i),
+            (size, *width),
+            dtype,
         )
         for i, size in enumerate(sizes)
     ]

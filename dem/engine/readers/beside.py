@@ -64,11 +64,13 @@ class BesideSource:
     """Two sources side by side, in the blocks of the left one; floating if that is.
 
     what : the right one in words, for messages. Raises `DataError` unless the rows are as many.
+    exact : whether the right one's numbers need their own precision, where that is more.
     """
 
     left: Source
     right: Source
     what: str
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if len(self.right.shape) not in (1, 2) or self.right.dtype.kind not in "fiub":
@@ -89,7 +91,9 @@ class BesideSource:
     @property
     def dtype(self) -> np.dtype:
         own = self.left.dtype
-        return own if own.kind == "f" else np.result_type(own, self.right.dtype, np.int8)
+        if own.kind == "f" and not self.exact:
+            return own
+        return np.result_type(own, self.right.dtype, np.int8)
 
     @property
     def columns(self) -> tuple[str, ...] | None:
