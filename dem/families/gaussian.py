@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from dem.checks import check_number, check_offers
-from dem.contract import STARVED, Sample
-from dem.families.covariance import Covariance
+from dem.contract import STARVED, Sample, Space, Tiles
+from dem.families.covariance import Covariance, Improving, Shareable
 from dem.families.dense import Full
 from dem.families.frame import SMALLEST, Frame
+from dem.families.incomplete import IncompleteTiles, completed
+from dem.families.lacking import LackingTiles
+from dem.families.marginals import Patterns
 from dem.families.moments import Moments
+from dem.families.prepared import LOG_2PI, GaussianParams, GaussianPrepared
+from dem.families.space import Scaled, imputed
 from dem.families.tiles import GaussianTiles
 
+__all__ = ["LOG_2PI", "Gaussian", "GaussianParams", "GaussianPrepared"]
+
 Array = np.ndarray
-LOG_2PI = float(np.log(2 * np.pi))
 
 # The expanded quadratic x'Λx − 2μ'Λx + μ'Λμ loses the digits by which its terms exceed the
 # result. Beyond this ratio (1e-10 of a nat is lost) a component is calculated about its mean.
@@ -29,55 +36,48 @@ RESOLVED = 1e-8
 LOST = 4e-15
 
 
-@dataclass(frozen=True, eq=False)
-class GaussianParams:
-    """Means (K, D), covariances and precision roots (see `Covariance`), in units of the frame."""
-
-    means: Array
-    covariances: Array
-    roots: Array
-    frame: Frame
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianPrepared:
-    """η (K, P) with T(x) = (1, x, second order), and which components go about their mean."""
-
-    params: GaussianParams
-    eta: Array
-    tight: Array
-    centre: Array
-    log_norm: Array  # log-density at the mean, plus the offset
-    form: Covariance
-
-
 @dataclass(frozen=True)
 class Gaussian:
     """p(v | k) = N(v; μₖ, Σₖ), an exponential family: log p = η(θ)·T(v).
 
-    covariance : `Full()`, `Tied()`, `Diagonal()`, `Spherical()`, or a `Covariance` of your own.
+    covariance : `Full()`, `Tied()`, `Diagonal()`, `Spherical()`, one that shares less or more, as
+        `parsimonious("VEI")`, or a `Covariance` of your own.
     reg_covar : added to the variances in each M-step, in the squared units of the data, as
         scikit-learn does. It is not a maximiser: with a value that is not small against the
         variances the bound may fall. With 0, components are kept from collapsing by a floor
         at 1e-14 of the data's variance (with correlations, 4e-16 D² where that is more). Rounding
         moves a variance that stands there by a few percent, and the bound by as much of a nat.
+    missing : whether NaN is a missing value (missing at random). What is missing is hidden as the
+        component is, and what is expected of it given the rest of the row enters the statistics
+        (Ghahramani and Jordan 1994); its entropy does too, so that the bound is exact.
     """
 
     covariance: Covariance = field(default_factory=Full)
     reg_covar: float = 0.0
+    missing: bool = False
 
     def __post_init__(self) -> None:
         check_offers("covariance", self.covariance, Covariance)
         check_number("reg_covar", self.reg_covar, float, 0)
+        if not isinstance(self.missing, (bool, np.bool_)):
+            raise TypeError(f"missing must be bool, got {self.missing!r:.60}.")
+        if self.missing:
+            check_offers("covariance", self.covariance, Shareable)
 
-    def frame(self, sample: Sample) -> Frame:
+    def frame(self, sample: Sample) -> Space:
         """The units in which this fit calculates, and a start measures distances.
 
         A scale per column, where the form is closed under that: then the units of the columns
         make no difference to a start, as they make none to the likelihood. A spherical covariance
         has one scale for all of them, and so do its distances.
         """
-        return Frame.of(sample.rows, sample.weights, uniform=self.covariance.uniform)
+        frame = self.units(sample)
+        return Scaled(frame) if self.missing else frame
+
+    def units(self, sample: Sample) -> Frame:
+        """The frame of a fit to data of which this is a sample."""
+        rows = imputed(sample) if self.missing else sample.rows
+        return Frame.of(rows, sample.weights, uniform=self.covariance.uniform)
 
     def inward(self, means: Array, covariances: Array, frame: Frame) -> GaussianParams:
         """Parameters from means and covariances in the user's units, in scikit-learn's shapes."""
@@ -101,17 +101,11 @@ class Gaussian:
 
     def start(self, sample: Sample, responsibilities: Array) -> GaussianParams:
         """Moments of the sample under responsibilities (K, m)."""
-        frame = self.frame(sample)
-        k, d = len(responsibilities), sample.rows.shape[1]
-        blank = GaussianParams(np.zeros((k, d)), np.empty(0), np.empty(0), frame)
-        r = responsibilities * sample.weights
+        frame = self.units(sample)
+        shape = len(responsibilities), sample.rows.shape[1]
+        blank = GaussianParams(np.zeros(shape), np.empty(0), np.empty(0), frame)
         z = frame.inward(sample.rows).T
-        means = (r @ z.T) / r.sum(axis=1, keepdims=True)
-        seconds = [
-            self.covariance.outer(z - mean[:, None], rk) for mean, rk in zip(means, r, strict=True)
-        ]
-        second = np.sum(seconds, axis=0) if self.covariance.pooled else np.stack(seconds)
-        sums = Moments(r.sum(axis=1), np.zeros((k, d)), second, means, self.covariance)
+        sums = Moments.of(z, responsibilities * sample.weights, self.covariance)
         return self.maximise(blank, sums)
 
     def prepare(self, params: GaussianParams, offset: Array) -> GaussianPrepared:
@@ -124,14 +118,23 @@ class Gaussian:
         tight = form.magnitude(params.roots, reach) > CANCELLATION
         if form.pooled:
             tight[:] = tight.any()  # their scatter is one sum, so they go together
+        centre = np.where(tight[:, None], params.means, 0.0)
         return GaussianPrepared(
             params=params,
             eta=np.hstack([constant[:, None], linear, quadratic]),
             tight=tight,
-            centre=np.where(tight[:, None], params.means, 0.0),
+            centre=centre,
             log_norm=log_norm,
             form=form,
+            offset=offset,
+            patterns=self._patterns(params, centre, offset),
         )
+
+    def _patterns(self, params: GaussianParams, centre: Array, offset: Array) -> Patterns | None:
+        form: Any = self.covariance  # a `Shareable`
+        if not self.missing or not form.correlated:
+            return None
+        return Patterns(params, params.covariances, centre, offset)
 
     def tiles(
         self,
@@ -139,23 +142,37 @@ class Gaussian:
         rows: Array,
         weights: Array | None,
         size: int | None = None,
-    ) -> GaussianTiles:
-        return GaussianTiles(prepared, rows, weights, size)
+    ) -> Tiles:
+        missing = np.isnan(rows) if self.missing else None
+        if missing is None or not missing.any():
+            return GaussianTiles(prepared, rows, weights, size)
+        if prepared.patterns is None:
+            return LackingTiles(prepared, rows, size)
+        return IncompleteTiles(prepared, prepared.patterns, rows, missing, size)
 
     def maximise(self, params: GaussianParams, sums: Moments) -> GaussianParams:
-        form, frame, d = self.covariance, params.frame, sums.first.shape[1]
+        form = self.covariance
         alive = sums.weight > STARVED * sums.weight.sum()
         weight = np.where(alive, sums.weight, 1.0)
         offsets = sums.first / weight[:, None]
         means = np.where(alive[:, None], sums.centre + offsets, params.means)
-        share = sums.weight if form.pooled else weight  # those without rows count for nothing
-        covariances = form.covariances(share, sums.about(means).second, d)
-        covariances = form.widen(covariances, self.reg_covar / frame.scale**2)
+        covariances = self._covariances(params, sums.about(means), alive)
         floors = self._floors(params, np.where(alive[:, None], offsets, 0.0))
         covariances, _ = form.at_least(covariances, floors)
         if not alive.all():
             covariances = form.keep(alive, covariances, params.covariances)
         return replace(params, means=means, covariances=covariances, roots=form.roots(covariances))
+
+    def _covariances(self, params: GaussianParams, sums: Moments, alive: Array) -> Array:
+        """Those that maximise the likelihood of moments about the means, and `reg_covar`."""
+        form, d = self.covariance, params.means.shape[1]
+        extra = self.reg_covar / params.frame.scale**2
+        if not isinstance(form, Improving):
+            weight = np.where(alive, sums.weight, 1.0)
+            share = sums.weight if form.pooled else weight  # those without rows count for nothing
+            return form.widen(form.covariances(share, sums.second, d), extra)
+        more = np.outer(sums.weight, form.outer(np.diag(np.sqrt(extra)), None))
+        return form.improved(sums.weight, sums.second + more, d, params.covariances)
 
     def _floors(self, params: GaussianParams, offsets: Array) -> Array:
         """The least variances (K, D) to be taken from sums whose means are `offsets` off centre.
@@ -178,7 +195,7 @@ class Gaussian:
         form, (k, d) = self.covariance, params.means.shape
         norm = form.log_det(params.roots, (k, d)) - d * LOG_2PI / 2 - params.frame.log_volume
         scatter = sums.about(params.means).second
-        return float(sums.weight @ norm) - form.trace(params.roots, scatter) / 2
+        return float(sums.weight @ norm) - form.trace(params.roots, scatter) / 2 + sums.entropy
 
     def flatten(self, params: GaussianParams) -> Array:
         """The means, and log-Cholesky factors of the covariances, in the frame."""
@@ -193,6 +210,14 @@ class Gaussian:
         covariances, _ = form.at_least(covariances, np.full(shape, SMALLEST_VARIANCE))
         roots = form.roots(covariances)
         return replace(like, means=means.reshape(shape), covariances=covariances, roots=roots)
+
+    def expected(self, params: GaussianParams, rows: Array, q: Array) -> Array:
+        """E[v | what is there of v], (n, D), of rows (n, D) whose components have probabilities
+        q (n, K)."""
+        prepared = self.prepare(params, np.zeros(len(params.means)))
+        if prepared.patterns is None:
+            return params.frame.outward(q @ params.means)
+        return completed(prepared, prepared.patterns, rows, q)
 
     def check(self, params: GaussianParams, k: int) -> None:
         """Raise ValueError unless params have the shapes and signs of k components."""
