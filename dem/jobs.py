@@ -7,6 +7,7 @@ import time
 import warnings
 from asyncio import CancelledError
 from collections.abc import Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -65,7 +66,12 @@ class Job:
             outcome = self._ask("outcome", timeout=patience)
             if outcome is not None:
                 value = _opened(outcome)
-                return _fetched(self.client, value) if isinstance(value, Kept) else value
+                if not isinstance(value, Kept):
+                    return value
+                try:
+                    return _fetched(self.client, value)
+                except futures.CancelledError:  # its worker has died just now: ask once more
+                    continue
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"{self.run} is still at work after {timeout} seconds")
 
@@ -73,11 +79,17 @@ class Job:
         """As `result`, to be awaited, with a client of either kind."""
         if not self.client.asynchronous:
             return await asyncio.to_thread(self.result)
-        outcome = None
-        while outcome is None:
+        while True:
             outcome = await self._ask_async("outcome", timeout=PATIENCE_SECONDS)
-        value = _opened(outcome)
-        return await _fetched(self.client, value) if isinstance(value, Kept) else value
+            if outcome is None:
+                continue
+            value = _opened(outcome)
+            if not isinstance(value, Kept):
+                return value
+            try:
+                return await _fetched(self.client, value)
+            except futures.CancelledError:
+                continue
 
     async def status_async(self) -> dict[str, Any]:
         """As `status`, for a client made with asynchronous=True."""

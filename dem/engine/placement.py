@@ -111,20 +111,22 @@ class Placement:
 def on_workers(manifest: Manifest, client: Client) -> tuple[Manifest, list[Future]]:
     """The manifest with readers of data in this process sent to the workers, and what was sent."""
     scattered: list[Future] = []
+    weights = manifest.weights and _sent(manifest.weights, manifest, client, scattered)
+    reader = _sent(manifest.reader, manifest, client, scattered)
+    return replace(manifest, reader=reader, weights=weights), scattered
 
-    def sent(reader: Reader) -> Reader:
-        if isinstance(reader, BesideRows) and not reader.in_memory:
-            return reader.each(sent)
-        if not reader.in_memory:
-            return reader
-        parts = [reader.read(block) for block in range(manifest.n_blocks)]
-        futures = _scattered(client, parts)
-        scattered.extend(futures)
-        spans, first = Spans(manifest.boundaries), parts[0]
-        return FutureRows(dict(enumerate(futures)), spans, first.shape[1:], first.dtype)
 
-    weights = manifest.weights and sent(manifest.weights)
-    return replace(manifest, reader=sent(manifest.reader), weights=weights), scattered
+def _sent(reader: Reader, manifest: Manifest, client: Client, scattered: list[Future]) -> Reader:
+    """The reader of what is sent to the workers, which is added to `scattered`."""
+    if isinstance(reader, BesideRows) and not reader.in_memory:
+        return reader.each(lambda each: _sent(each, manifest, client, scattered))
+    if not reader.in_memory:
+        return reader
+    parts = [reader.read(block) for block in range(manifest.n_blocks)]
+    futures = _scattered(client, parts)
+    scattered.extend(futures)
+    spans, first = Spans(manifest.boundaries), parts[0]
+    return FutureRows(dict(enumerate(futures)), spans, first.shape[1:], first.dtype)
 
 
 def _scattered(client: Client, parts: Sequence[Any]) -> list[Future]:
