@@ -43,11 +43,13 @@ class StorableType:
 
 # Where the classes of this package are defined: importing the module registers them.
 _BUILT_IN: Mapping[str, str] = {
+    "BayesianGaussianMixture": "dem.estimators",
     "BernoulliMixture": "dem.estimators",
     "CategoricalMixture": "dem.estimators",
     "GaussianMixture": "dem.estimators",
     "KMeans": "dem.estimators",
     "MixedMixture": "dem.estimators",
+    "MixtureOfRegressions": "dem.estimators",
     "PoissonMixture": "dem.estimators",
     "StudentTMixture": "dem.estimators",
 }

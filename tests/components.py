@@ -26,6 +26,7 @@ from dem.families import (
     Product,
     Spherical,
     StudentT,
+    Tied,
     VonMisesFisher,
 )
 from dem.families.beta import BetaParams
@@ -193,6 +194,32 @@ COMPONENTS = {
     "StudentT diag": _student(Diagonal(), None),
     "StudentT spherical": _student(Spherical(), None),
     "StudentT fixed": _student(Full(), 4.0),
+}
+
+
+def _gaussian(form: Any) -> Component:
+    """A Gaussian to which NaN is a missing value: the marginal density of what is there."""
+    family = Gaussian(form, missing=True)
+    mixed = CLUSTERS @ np.diag(1 / UNITS) @ (np.eye(D) + np.tri(D) / 2) * [1, 100, 1, 1]
+    params = _started(family, mixed)
+    means, covariances, _ = family.outward(params)
+
+    def log_density(rows: Array, k: int) -> Array:
+        c = covariances if form.pooled else covariances[k]
+        shape = np.diag(np.broadcast_to(c, D)) if np.ndim(c) < 2 else c
+        found, there = np.zeros(len(rows)), ~np.isnan(rows)
+        for seen in np.unique(there, axis=0):
+            own = (there == seen).all(axis=1)
+            if seen.any():
+                part = stats.multivariate_normal(means[k][seen], shape[np.ix_(seen, seen)])
+                found[own] = part.logpdf(rows[own][:, seen])
+        return found
+
+    return Component(family, params, log_density)
+
+
+COMPONENTS |= {
+    f"Gaussian {form.name}": _gaussian(form) for form in (Full(), Tied(), Diagonal(), Spherical())
 }
 
 

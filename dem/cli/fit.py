@@ -14,10 +14,11 @@ from dem.cli.options import (
     debug_option,
     labels_option,
     quiet_option,
+    response_option,
     weights_option,
 )
 from dem.cli.outcome import ENDING, Interrupted
-from dem.cli.recipe import estimator_of, recipe_options
+from dem.cli.recipe import REGRESSIONS, estimator_of, recipe_options, response_of
 from dem.cli.tables import figures
 
 
@@ -30,6 +31,7 @@ from dem.cli.tables import figures
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one.")
 @weights_option
 @labels_option
+@response_option
 @cluster_options
 @quiet_option
 @debug_option
@@ -43,6 +45,7 @@ def fit(
     overwrite: bool,
     weights: str | None,
     labels: str | None,
+    response: str | None,
     scheduler: str | None,
     workers: int | None,
     threads: int | None,
@@ -61,9 +64,11 @@ def fit(
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
     estimator = estimator_of(model, options)
-    if labels is not None and model == "k-means":
-        raise click.UsageError("k-means takes no --labels.")
-    known = {} if labels is None else {"labels": labels}
+    known = response_of(model, response)
+    if labels is not None:
+        if model in ("k-means", REGRESSIONS):
+            raise click.UsageError(f"{model} takes no --labels.")
+        known["labels"] = labels
     from dem import checkpoint as checkpoints
     from dem.cli.models import opened
     from dem.cli.resume import refuse_another

@@ -13,11 +13,12 @@ from dem.cli.options import (
     debug_option,
     json_option,
     quiet_option,
+    response_option,
     warn_of_no_workers,
     weights_option,
 )
 from dem.cli.outcome import Interrupted
-from dem.cli.recipe import estimator_of, recipe_options
+from dem.cli.recipe import estimator_of, recipe_options, response_of
 from dem.cli.tables import figures, table
 
 scheduler_option = click.option(
@@ -31,12 +32,14 @@ scheduler_option = click.option(
 @click.option("--checkpoint", metavar="PLACE", help="Keep the fit here once a minute.")
 @click.option("--run", metavar="NAME", help="What to call the run.  [run-1a2b3c4d]")
 @weights_option
+@response_option
 @scheduler_option
 @debug_option
 def submit(
     data: str,
     model: str,
     weights: str | None,
+    response: str | None,
     run: str | None,
     scheduler: str,
     **options: Any,
@@ -46,14 +49,14 @@ def submit(
     The name of the run is printed. The scheduler and its workers must see the same paths. Options
     are those of `dem fit`; `dem attach` waits for the model and keeps it.
     """
-    estimator = estimator_of(model, options)
+    estimator, known = estimator_of(model, options), response_of(model, response)
     if model == "k-means":
         raise click.UsageError("k-means needs the data in the end: use `dem fit --scheduler`.")
     from dem.engine.session import session
 
     with session(scheduler) as here:
         warn_of_no_workers(here.workers)
-        job = estimator.submit(data, weights, run=run)
+        job = estimator.submit(data, weights, run=run, **known)
     click.echo(job.run)
 
 

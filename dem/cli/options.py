@@ -41,6 +41,14 @@ labels_option = click.option(
 )
 
 
+response_option = click.option(
+    "--response",
+    metavar="COLUMN",
+    help="What regressions predict: a column of DATA, by name or number (-1 is the last), or the "
+    "path of an array.",
+)
+
+
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--scheduler, --workers and --threads, of which one may be given."""
     for option in (

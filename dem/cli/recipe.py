@@ -14,28 +14,42 @@ MODELS = {
     "categorical-mixture": "CategoricalMixture",
     "poisson-mixture": "PoissonMixture",
     "student-t-mixture": "StudentTMixture",
+    "bayesian-gaussian-mixture": "BayesianGaussianMixture",
     "mixed-mixture": "MixedMixture",
+    "mixture-of-regressions": "MixtureOfRegressions",
 }
 COVARIANCES = ("full", "tied", "diag", "spherical")
+# Those of Gaussian mixtures alone, of which the last have the names of mclust.
+SHARED = (
+    *("tied_diag", "tied_spherical", "EII", "VII", "EEI", "VEI", "EVI", "VVI"),
+    *("EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"),
+)
 STARTS = ("warm", "annealed", "k-means||", "k-means++", "kmeans", "random", "random_from_data")
 POSTERIORS = ("exact", "hard")
-SCHEDULES = ("auto", "batch", "incremental", "stepwise")
+SCHEDULES = ("auto", "batch", "incremental", "stepwise", "variance-reduced")
 
+REGRESSIONS = "mixture-of-regressions"
 MIXTURE_ONLY = ("posterior", "schedule", "max_passes", "max_time")
 # Options that only some models have.
 OF_SOME = {
-    "covariance": ("gaussian-mixture", "student-t-mixture"),
-    "reg_covar": ("gaussian-mixture",),
+    "covariance": ("gaussian-mixture", "student-t-mixture", "bayesian-gaussian-mixture"),
+    "reg_covar": ("gaussian-mixture", "bayesian-gaussian-mixture"),
+    "missing": ("gaussian-mixture",),
+    "concentration": ("bayesian-gaussian-mixture",),
     "df": ("student-t-mixture",),
     "binarize": ("bernoulli-mixture",),
     "levels": ("categorical-mixture",),
     "families": ("mixed-mixture",),
+    "regression": (REGRESSIONS,),
+    "concomitant": (REGRESSIONS,),
 }
 # What the estimators call the options, where they call them otherwise.
 MIXTURES = {
     "k": "n_components",
+    "concentration": "weight_concentration_prior",
     "covariance": "covariance_type",
     "init": "init_params",
+    "regression": "family",
     "seed": "random_state",
 }
 NAMES = dict.fromkeys(MODELS, MIXTURES) | {"k-means": {"k": "n_clusters", "seed": "random_state"}}
@@ -66,7 +80,17 @@ OPTIONS = (
         "-k", "k", type=click.IntRange(min=1), required=True, help="Number of components."
     ),
     click.option(
-        "--covariance", type=click.Choice(COVARIANCES), help="Form of the covariances.  [full]"
+        "--covariance",
+        type=click.Choice(COVARIANCES + SHARED),
+        metavar="FORM",
+        help=f"{', '.join(COVARIANCES)}; of Gaussian mixtures also {', '.join(SHARED[:2])}, and "
+        "mclust's names, such as VEI.  [full]",
+    ),
+    click.option(
+        "--missing",
+        flag_value=True,
+        default=None,
+        help="NaN is a missing value of Gaussian mixtures too.",
     ),
     click.option(
         "--tol", type=click.FloatRange(min=0), help="Stop at smaller changes.  [0.001; 1e-4]"
@@ -82,6 +106,11 @@ OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         help="Degrees of freedom of Student-t components.  [fitted]",
     ),
+    click.option(
+        "--concentration",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Of the prior of Bayesian weights: the less, the fewer components.  [1 / k]",
+    ),
     click.option("--binarize", type=float, help="Bernoulli columns are 1 above this."),
     click.option(
         "--levels",
@@ -94,6 +123,17 @@ OPTIONS = (
         type=Assigned(),
         multiple=True,
         help="The family of a column of a mixed mixture, such as visits=poisson.",
+    ),
+    click.option(
+        "--regression",
+        type=click.Choice(["gaussian", "poisson", "logistic"]),
+        help="What the response of regressions is.  [gaussian]",
+    ),
+    click.option(
+        "--concomitant",
+        flag_value=True,
+        default=None,
+        help="The weights of regressions depend on the covariates.",
     ),
     click.option("--init", type=click.Choice(STARTS), help="Where to begin.  [warm; k-means||]"),
     click.option("--n-init", type=click.IntRange(min=1), help="Starts; the best one is kept.  [1]"),
@@ -130,6 +170,8 @@ def estimator_of(model: str, options: dict[str, Any]) -> Any:
     for name, models in OF_SOME.items():
         if name in given and model not in models:
             raise click.UsageError(f"{model} has no {option_of(name)}.")
+    if given.get("covariance") in SHARED and model != "gaussian-mixture":
+        raise click.UsageError(f"{model} has no --covariance {given['covariance']}.")
     if "families" in given:
         given["families"] = dict(given["families"])
     arguments = {NAMES[model].get(name, name): value for name, value in given.items()}
@@ -142,6 +184,21 @@ def estimator_of(model: str, options: dict[str, Any]) -> Any:
     from dem import estimators
 
     return getattr(estimators, MODELS[model])(**arguments)
+
+
+def response_of(model: str, response: str | None) -> dict[str, Any]:
+    """What a fit is given besides the data: y, for regressions."""
+    if (model == REGRESSIONS) is (response is None):
+        lacks = "needs" if response is None else "takes no"
+        raise click.UsageError(f"{model} {lacks} --response.")
+    if response is None:
+        return {}
+    return {"y": column_of(response)}
+
+
+def column_of(response: str) -> str | int:
+    """The name, number or path of a response."""
+    return int(response) if response.removeprefix("-").isdecimal() else response
 
 
 def option_of(name: str) -> str:

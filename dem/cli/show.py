@@ -11,6 +11,11 @@ import click
 from dem.cli.options import debug_option, json_option
 from dem.cli.tables import figures, table
 
+DESCRIBED = (
+    *("means", "covariances", "scales", "df", "rates", "probabilities", "levels", "parameters"),
+    *("coef", "intercept", "sigma", "concomitant_coef", "concomitant_intercept"),
+)
+
 
 @click.command()
 @click.argument("model")
@@ -64,7 +69,8 @@ def _facts(estimator: Any) -> dict[str, str]:
 def _components(estimator: Any, width: int) -> str:
     """A line for each component: its number, weight, and what its rows are like."""
     weights = estimator.weights_ if _is_mixture(estimator) else None
-    header = ["k", *(["weight"] if weights is not None else []), *_columns(estimator)]
+    names = ["intercept"] * hasattr(estimator, "intercept_") + _columns(estimator)
+    header = ["k", *(["weight"] if weights is not None else []), *names]
     rows = [
         [str(k), *([f"{weights[k]:.4f}"] if weights is not None else []), *cells]
         for k, cells in enumerate(_cells(estimator))
@@ -73,10 +79,13 @@ def _components(estimator: Any, width: int) -> str:
 
 
 def _cells(estimator: Any) -> list[list[str]]:
-    """For each component and column the mean, the probability of 1, or the commonest level."""
+    """For each component and column the mean, slope, probability of 1, or commonest level."""
     for name in ("means_", "cluster_centers_", "rates_"):
         if hasattr(estimator, name):
             return [[f"{value:.4g}" for value in row] for row in getattr(estimator, name)]
+    if hasattr(estimator, "coef_"):
+        both = zip(estimator.intercept_, estimator.coef_, strict=True)
+        return [[f"{value:.4g}" for value in (first, *rest)] for first, rest in both]
     if hasattr(estimator, "parameters_"):
         columns = _of_parts(estimator)
     elif isinstance(estimator.probabilities_, list):
@@ -145,8 +154,7 @@ def _record(estimator: Any) -> dict[str, Any]:
 
 def _parameters(estimator: Any) -> dict[str, Any]:
     """What describes the components, and the levels of categories."""
-    names = ("means", "covariances", "scales", "df", "rates", "probabilities", "levels")
-    found = {name: getattr(estimator, f"{name}_", None) for name in (*names, "parameters")}
+    found = {name: getattr(estimator, f"{name}_", None) for name in DESCRIBED}
     return {name: _plain(value) for name, value in found.items() if value is not None}
 
 

@@ -67,7 +67,7 @@ class CodedEstimator(MixtureEstimator):
         def filled(rows: Array) -> Array:
             missing = np.isnan(rows)
             if missing.any():
-                likely = family.expected(components, model.posterior(prepared, rows))
+                likely = family.expected(components, rows, model.posterior(prepared, rows))
                 rows = np.where(missing, likely, rows)
             return rows if frame else as_numbers(rows, codes)
 

@@ -13,12 +13,19 @@ from dem.estimators import given, inputs
 from dem.estimators.mixture import MixtureEstimator
 from dem.families import Gaussian
 from dem.families.covariance import Covariance
+from dem.families.parsimonious import FORMS
 from dem.fitting import Fit
 from dem.models.mixture import Mixture
 from dem.starts import Given, Start
 from dem.storable import storable
 
 Array = np.ndarray
+WORDS = {
+    **inputs.COVARIANCES,
+    "tied_diag": FORMS["EEI"],
+    "tied_spherical": FORMS["EII"],
+    **FORMS,
+}
 NOT_THEIRS = ("history_", "n_passes_", "n_rows_read_", "phases_", "n_parameters_")
 
 
@@ -33,12 +40,20 @@ class GaussianMixture(MixtureEstimator):
     ----------
     n_components : int, default=1
     covariance_type : {"full", "tied", "diag", "spherical"} or a `Covariance`, default="full"
+        Also "tied_diag", "tied_spherical", and the 14 forms of mclust by their names, from "EII" to
+        "VVV": a letter each for volume, shape and orientation, E if it is equal in all components,
+        V if it varies, I if axes are the columns. Covariances have the shapes of "spherical" where
+        the name ends in II, of "diag" where it ends in I, of "tied" if it is "EEE", else of "full".
     tol : float, default=1e-3
         Stop when less than this is left to gain in the bound per row, in nats, going by the last
         turns; with schedule="batch", when the bound changes by less.
     reg_covar : float, default=1e-6
         Added to the variances, in the squared units of the data. With columns whose variance is
         not far above it, use 0: a relative floor then guards against collapse.
+    missing : bool, default=False
+        Whether NaN is a missing value, as they are in `dem.MixedMixture`: missing at random, given
+        the values of the row that are there. What is missing is integrated out; a row without any
+        value has the density 1. Otherwise NaN is an error, as in scikit-learn.
     max_iter, n_init : int
     init_params : {"auto", "warm", "k-means||", "k-means++", "kmeans", "random",
             "random_from_data"} or a start
@@ -55,7 +70,7 @@ class GaussianMixture(MixtureEstimator):
         Go on from the parameters and the bound of the last fit.
     verbose : int or an observer
         1 shows progress.
-    schedule : {"auto", "batch", "incremental", "stepwise"} or a `Schedule`
+    schedule : {"auto", "batch", "incremental", "stepwise", "variance-reduced"} or a `Schedule`
         "auto" reads the data the least: full batches, accelerated, from a warm start, until what
         is left to gain is below tol. "batch" is the textbook, turn by turn as in scikit-learn.
     accelerate : {"auto", "quasi-newton", "none"} or an `Accelerator`
@@ -95,6 +110,7 @@ class GaussianMixture(MixtureEstimator):
         covariance_type: Any = "full",
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
+        missing: bool = False,
         max_iter: int = 100,
         n_init: int = 1,
         init_params: Any = "auto",
@@ -119,9 +135,34 @@ class GaussianMixture(MixtureEstimator):
         )  # fmt: skip
         self.covariance_type = covariance_type
         self.reg_covar = reg_covar
+        self.missing = missing
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = bool(self.missing)
+        return tags
+
+    def impute(self, X: Any) -> Any:
+        """X with E[x | the values of the row that are there] for missing values; lazy on lazy X.
+
+        float64, (n_samples, n_features), in the form of X. Raises DataError for a NaN unless
+        `missing` was True in the fit.
+        """
+        model, prepared = self._prepared()
+        family: Any = model.family
+        components = self._fitted.params.components
+
+        def filled(rows: Array) -> Array:
+            lacking = np.isnan(rows)
+            if not family.missing or not lacking.any():
+                return np.asarray(rows, float)
+            q = model.posterior(prepared, rows)
+            return np.where(lacking, family.expected(components, rows, q), rows)
+
+        return self._rowwise(X, filled, np.float64, self.n_features_in_)
 
     def to_sklearn(self) -> Any:
         """A fitted `sklearn.mixture.GaussianMixture` with these parameters.
@@ -146,22 +187,24 @@ class GaussianMixture(MixtureEstimator):
     def _check(self) -> None:
         super()._check()
         check_number("reg_covar", self.reg_covar, float, 0)
-        self._covariance()
+        self._gaussian()
 
     def _model(self, manifest: Manifest) -> Mixture:
-        return Mixture(self.n_components, Gaussian(self._covariance(), float(self.reg_covar)))
+        return Mixture(self.n_components, self._gaussian())
+
+    def _gaussian(self) -> Gaussian:
+        return Gaussian(self._covariance(), float(self.reg_covar), self.missing)
 
     def _covariance(self) -> Covariance:
-        words = inputs.COVARIANCES
         form: Covariance = inputs.resolve(
-            "covariance_type", self.covariance_type, words, Covariance
+            "covariance_type", self.covariance_type, WORDS, Covariance
         )
         return form
 
     @classmethod
     def _arguments_of_family(cls, family: Any) -> dict[str, Any]:
-        word = inputs.word_of(family.covariance, inputs.COVARIANCES)
-        return {"covariance_type": word, "reg_covar": family.reg_covar}
+        word = inputs.word_of(family.covariance, WORDS)
+        return {"covariance_type": word, "reg_covar": family.reg_covar, "missing": family.missing}
 
     _arguments_of_start = staticmethod(given.arguments_of_start)
 

@@ -23,7 +23,7 @@ from dem.families import Diagonal, Full, Spherical, Tied
 from dem.fitting import Fit
 from dem.posteriors import Exact, Hard
 from dem.report.progress import Observer, Progress, Silent
-from dem.schedules import FullBatch, Incremental, Stepwise
+from dem.schedules import FullBatch, Incremental, Stepwise, VarianceReduced
 from dem.warm import Annealing, WarmStart
 
 COVARIANCES = {form.name: form for form in (Full(), Tied(), Diagonal(), Spherical())}
@@ -32,6 +32,7 @@ SCHEDULES = {
     "batch": FullBatch(),
     "incremental": Incremental(),
     "stepwise": Stepwise(),
+    "variance-reduced": VarianceReduced(),
 }
 ACCELERATORS = {"none": Plain(), "quasi-newton": QuasiNewton()}
 POSTERIORS = {"exact": Exact(), "hard": Hard()}
@@ -116,7 +117,7 @@ def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -
     if codes is not None and is_a(X, "pandas", "DataFrame"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return open_source(X, codes)
-    if not _elsewhere(X):
+    if not elsewhere(X):
         array = validate_data(
             estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
@@ -124,6 +125,12 @@ def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -
         names = getattr(estimator, "feature_names_in_", None) if hasattr(X, "columns") else None
         return open_source(array) if names is None else open_array(array, tuple(names))
     source = open_source(X, codes)
+    note(estimator, source, reset=reset)
+    return source
+
+
+def note(estimator: Any, source: Source, *, reset: bool) -> None:
+    """Set width and column names of a source while fitting; later, ValueError for others."""
     width = source.shape[1]
     if reset:
         estimator.n_features_in_ = width
@@ -131,15 +138,14 @@ def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -
             estimator.feature_names_in_ = np.array(source.columns, dtype=object)
         elif hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
-    else:
-        check_is_fitted(estimator)
-        _check_names(estimator, source.columns)
-        if width != estimator.n_features_in_:
-            raise ValueError(
-                f"X has {width} features, but {type(estimator).__name__} is expecting "
-                f"{estimator.n_features_in_} features as input."
-            )
-    return source
+        return
+    check_is_fitted(estimator)
+    _check_names(estimator, source.columns)
+    if width != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {width} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
 
 
 def _check_names(estimator: Any, names: tuple[str, ...] | None) -> None:
@@ -155,7 +161,7 @@ def _check_names(estimator: Any, names: tuple[str, ...] | None) -> None:
             )
 
 
-def _elsewhere(X: Any) -> bool:
+def elsewhere(X: Any) -> bool:
     """Whether X is for `open_source` to judge: a path, or an object of a data library.
 
     Masked arrays too: scikit-learn would go by the values that the mask hides.
@@ -185,6 +191,15 @@ def warn_about(fitted: Fit, max_iter: int, tol: float, asked: str = "") -> None:
     if fitted.interrupted:
         warnings.warn(
             f"Interrupted: kept the parameters of turn {len(fitted.history)}.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    elif not fitted.converged and len(fitted.history) < max_iter:
+        turns, seconds = len(fitted.history), sum(phase.seconds for phase in fitted.phases)
+        warnings.warn(
+            f"max_passes or max_time was spent ({fitted.n_passes:.3g} passes, {seconds:.3g} s) "
+            f"after {turns} iterations, before the fit converged: these are the best parameters "
+            "so far.",
             ConvergenceWarning,
             stacklevel=4,
         )

@@ -12,7 +12,6 @@ from dem.engine.readers.beside import BesideSource
 from dem.families.known import KnownParams, Label
 from dem.families.product import Product, ProductParams
 from dem.labelled import FromLabels
-from dem.models.mixture import Mixture, MixtureParams
 from dem.records import Fit
 from dem.starts import Given
 
@@ -33,7 +32,7 @@ def with_labels(climb: Climb, n_columns: int, asked: bool) -> Climb:
     if isinstance(start, Given):
         own = start.params
         parts = ProductParams((own.components, KnownParams()))
-        start = Given(MixtureParams(own.weights, parts), start.bound)
+        start = Given(replace(own, components=parts), start.bound)
     elif asked:
         raise ValueError(
             "With labels a fit begins at the labelled rows: leave init_params at 'auto', and give "
@@ -43,7 +42,7 @@ def with_labels(climb: Climb, n_columns: int, asked: bool) -> Climb:
         start = FromLabels()
     columns = tuple(range(n_columns))
     family = Product(((model.family, columns), (Label(), (n_columns,))))
-    return replace(climb, model=Mixture(model.k, family), start=start)
+    return replace(climb, model=replace(model, family=family), start=start)
 
 
 def is_labelled(model: Any, family_type: type) -> bool:
@@ -57,7 +56,7 @@ def is_labelled(model: Any, family_type: type) -> bool:
 def bare(model: Any, family_type: type) -> Any:
     """The mixture of a labelled one; any other as it is."""
     known = is_labelled(model, family_type)
-    return Mixture(model.k, model.family.parts[0][0]) if known else model
+    return replace(model, family=model.family.parts[0][0]) if known else model
 
 
 def without_labels(fitted: Fit, family_type: type) -> Fit:
@@ -65,5 +64,5 @@ def without_labels(fitted: Fit, family_type: type) -> Fit:
     if not is_labelled(fitted.model, family_type):
         return fitted
     params = fitted.params
-    own = MixtureParams(params.weights, params.components.parts[0])
+    own = replace(params, components=params.components.parts[0])
     return replace(fitted, model=bare(fitted.model, family_type), params=own)

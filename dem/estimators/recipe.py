@@ -18,7 +18,7 @@ from dem.stopping import Aitken, Change
 
 def policies_of(estimator: Any) -> dict[str, Any]:
     """schedule, accelerate, stop and posterior of a `Climb`; TypeError or ValueError for others."""
-    textbook = _is_textbook(estimator)
+    textbook = is_textbook(estimator)
     accelerate = estimator.accelerate
     if isinstance(accelerate, str) and accelerate == "auto":
         accelerate = "none" if textbook else "quasi-newton"
@@ -35,7 +35,7 @@ def start_of(estimator: Any) -> Start:
     """The start that `init_params` stands for."""
     word = estimator.init_params
     if isinstance(word, str) and word == "auto":
-        word = "k-means||" if _is_textbook(estimator) else "warm"
+        word = "k-means||" if is_textbook(estimator) else "warm"
     start: Start = inputs.resolve("init_params", word, inputs.STARTS, Start)
     return start
 
@@ -61,5 +61,6 @@ def word_of(start: Start, warm: bool) -> Any:
     return "auto" if word == ("warm" if warm else "k-means||") else word
 
 
-def _is_textbook(estimator: Any) -> bool:
+def is_textbook(estimator: Any) -> bool:
+    """Whether a fit is to be that of the textbook, turn by turn."""
     return isinstance(estimator.schedule, str) and estimator.schedule == "batch"

@@ -111,7 +111,7 @@ class Categorical(ExponentialFamily):
         if not np.allclose(sums, 1.0):
             raise ValueError("probabilities of the levels of a column must sum to 1")
 
-    def expected(self, params: CategoricalParams, q: Array) -> Array:
+    def expected(self, params: CategoricalParams, rows: Array, q: Array) -> Array:
         """The mode, a code."""
         parts = self.split(q @ params.probabilities, self._width(params))
         return np.stack([part.argmax(axis=1) for part in parts], axis=1).astype(float)

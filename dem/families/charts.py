@@ -106,7 +106,7 @@ class Charted(ABC):
         """E[v | k] of each column, (K, D)."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its means are")
 
-    def expected(self, params: Params, q: Array) -> Array:
+    def expected(self, params: Params, rows: Array, q: Array) -> Array:
         """What to put for missing values, (n, D), where component k has the probability q (n, K).
 
         The mean; families of categories give the mode.

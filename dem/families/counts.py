@@ -63,7 +63,7 @@ class Bernoulli(ExponentialFamily):
         new = np.clip(sums.averages[0], LEAST, 1 - LEAST)
         return BernoulliParams(np.where(sums.alive, new, params.probabilities))
 
-    def expected(self, params: BernoulliParams, q: Array) -> Array:
+    def expected(self, params: BernoulliParams, rows: Array, q: Array) -> Array:
         """The mode, 0 or 1."""
         return (q @ params.probabilities > 0.5).astype(float)
 

@@ -9,7 +9,7 @@ scikit-learn's shapes: those of a spherical form are (K,).
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,7 +20,11 @@ class Covariance(Protocol):
     """What the Gaussian family asks of a form."""
 
     pooled: bool  # one covariance for all components
-    uniform: bool  # needs the same scale in all columns
+
+    @property
+    def uniform(self) -> bool:
+        """Whether it needs the same scale in all columns."""
+        ...
 
     def features(self, size: int) -> int:
         """How many second-order features there are for `size` columns."""
@@ -134,4 +138,27 @@ class Covariance(Protocol):
 
     def roots_outward(self, roots: Array, scale: Array) -> Array:
         """Roots of the precisions, from a frame to the user's shape and units."""
+        ...
+
+
+class Shareable(Protocol):
+    """What the Gaussian family asks of a form besides, for rows that lack values."""
+
+    correlated: bool  # whether covariances have entries off the diagonal
+
+    def shared(self, second: Array) -> Array:
+        """Second moments as the form packs them, from each component's: packed matrices
+        (K, D(D+1)/2) where `correlated`, else the diagonals (K, D)."""
+        ...
+
+
+@runtime_checkable
+class Improving(Protocol):
+    """What a form offers instead of `covariances`, if components share a part of theirs."""
+
+    def improved(self, weight: Array, scatter: Array, size: int, old: Array | None) -> Array:
+        """The maximisers, or covariances at least as good as the old; `weight` may be 0 for some.
+
+        old : those so far, or None or empty if there are none.
+        """
         ...

@@ -129,7 +129,7 @@ class Label(_Evidence):
     def support(self, k: int) -> str:
         return f"Labels are whole numbers from 0 to {k - 1}, and -1 or NaN where unknown"
 
-    def expected(self, params: KnownParams, q: Array) -> Array:
+    def expected(self, params: KnownParams, rows: Array, q: Array) -> Array:
         """The most probable component of each row, (n, 1)."""
         return q.argmax(axis=1)[:, None].astype(float)
 
@@ -164,7 +164,7 @@ class Candidates(_Evidence):
         if k != self.k:
             raise ValueError(f"there are columns for {self.k} components, not {k}")
 
-    def expected(self, params: KnownParams, q: Array) -> Array:
+    def expected(self, params: KnownParams, rows: Array, q: Array) -> Array:
         """All are possible, (n, K)."""
         return np.ones((len(q), self.k))
 

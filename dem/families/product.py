@@ -140,13 +140,13 @@ class Product:
         every = zip(self.parts, params.parts, strict=True)
         return sum(family.n_parameters(part) for (family, _), part in every)
 
-    def expected(self, params: ProductParams, q: Array) -> Array:
+    def expected(self, params: ProductParams, given: Array, q: Array) -> Array:
         """What to put for missing values, (n, D); see `Charted.expected`. NaN where none may be."""
-        rows = np.full((len(q), self.n_columns), np.nan)
+        rows = np.full(given.shape, np.nan)
         for (family, columns), part in zip(self.parts, params.parts, strict=True):
             if takes_missing(family):
                 able: Any = family
-                rows[:, columns] = able.expected(part, q)
+                rows[:, columns] = able.expected(part, given[:, columns], q)
         return rows
 
     def sample(self, params: ProductParams, counts: Array, rng: np.random.Generator) -> Array:

@@ -101,6 +101,10 @@ class VonMisesFisher(ExponentialFamily):
         drawn = w * mean + np.sqrt(np.maximum(1 - w**2, 0.0)) * tangent
         return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
 
+    def described(self, params: VonMisesFisherParams) -> dict[str, Array]:
+        """means (K, D), of length 1, and concentrations (K,)."""
+        return {"means": params.means, "concentrations": params.concentrations}
+
     def flatten(self, params: VonMisesFisherParams) -> Array:
         """κ μ, which are the natural parameters."""
         return np.asarray((params.concentrations[:, None] * params.means).ravel())

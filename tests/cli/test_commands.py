@@ -86,12 +86,28 @@ def test_every_option_reaches_the_estimator(dem, data, rows, tmp_path) -> None:
 
 
 def test_the_words_of_fit_are_those_of_the_library() -> None:
-    from dem.estimators import inputs
+    from dem.estimators import gaussian_mixture, inputs
 
     words = importlib.import_module("dem.cli.recipe")
     assert set(words.STARTS) == set(inputs.STARTS)
     assert set(words.POSTERIORS) == set(inputs.POSTERIORS)
     assert set(words.COVARIANCES) == set(inputs.COVARIANCES)
+    assert set(words.COVARIANCES + words.SHARED) == set(gaussian_mixture.WORDS)
+
+
+def test_forms_of_mclust_and_missing_values(dem, data, tmp_path) -> None:
+    rows = np.load(data["npy"])
+    rows[::3, 0] = np.nan
+    np.save("gaps.npy", rows)
+    assert "NaN" in dem("fit gaps.npy -k 2 --covariance VEI --out model", code=1).output
+    dem("fit gaps.npy -k 2 --covariance VEI --missing --out model")
+    model = library.load(tmp_path / "model")
+    assert (model.covariance_type, model.missing) == ("VEI", True)
+    shapes = model.covariances_ / np.sqrt(model.covariances_.prod(axis=1, keepdims=True))
+    np.testing.assert_allclose(*shapes, rtol=1e-9)
+    student = dem("fit gaps.npy -k 2 --model student-t-mixture --covariance VEI", code=2)
+    assert "no --covariance VEI" in student.output
+    assert json.loads(dem(f"select {data['npy']} -k 2 --covariance VEI,EII --json").output)
 
 
 def test_quiet_shows_no_progress(dem, data) -> None:
@@ -249,3 +265,14 @@ def test_labels(dem, data, rows, tmp_path) -> None:
         "k-means takes no --labels"
         in dem(f"fit {data['npy']} -k 2 --model k-means --labels labels.npy", code=2).output
     )
+
+
+def test_a_bayesian_mixture(dem, data, tmp_path) -> None:
+    path = str(data["npy"])
+    dem(f"fit {path} --model bayesian-gaussian-mixture -k 6 --concentration 0.01 --max-iter 500 --out model")
+    expected = library.BayesianGaussianMixture(
+        6, weight_concentration_prior=0.01, max_iter=500, random_state=0
+    ).fit(path)
+    np.testing.assert_array_equal(library.load(tmp_path / "model").weights_, expected.weights_)
+    assert json.loads(dem("show model --json").output)["means"] == expected.means_.tolist()
+    assert "--concentration" in dem(f"fit {path} -k 2 --concentration 1", code=2).output

@@ -29,7 +29,7 @@ from dem.fitting import Fit, fit
 from dem.models.mixture import Mixture
 from dem.passes import Expectation
 from dem.posteriors import Exact
-from dem.schedules import Incremental, Stepwise
+from dem.schedules import Incremental, Stepwise, VarianceReduced
 from dem.starts import Centres, KMeansParallel
 from dem.stats import leaves
 from dem.warm import WarmStart
@@ -139,6 +139,7 @@ def test_two_workers(client: Client, source: str, stored: Path, expected: dict[s
 WAYS: dict[str, dict[str, Any]] = {
     "incremental": {"schedule": Incremental(5)},
     "stepwise": {"schedule": Stepwise(5, sweeps=2)},
+    "variance-reduced": {"schedule": VarianceReduced(5, epochs=1), "accelerate": QuasiNewton()},
     "accelerated": {"accelerate": QuasiNewton(2), "max_iter": 8},
     "warm": {"start": WarmStart(candidates=3, turns=3), "accelerate": QuasiNewton()},
 }

@@ -40,3 +40,18 @@ def test_bits(client: Client, name: str, schedule: Schedule) -> None:
     assert fitted(threads=2) == expected
     with client.as_current():
         assert fitted() == expected
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_bounds_of_one_block(client: Client, name: str) -> None:
+    """Statistics that were added to no others round alike, wherever they come from."""
+    here = COMPONENTS[name]
+    rows = here.rows(3000)
+
+    def bounds() -> list[tuple[float, float]]:
+        fit = dem.fit(here.model, rows, start=Given(here.mixture), max_iter=6, tol=0.0)
+        return [(record.bound_e, record.bound) for record in fit.history]
+
+    expected = bounds()
+    with client.as_current():
+        assert bounds() == expected

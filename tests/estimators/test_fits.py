@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import dem
 from dem.cli import main
+from dem.engine.readers import arrays
 from dem.starts import Given, KMeansPlusPlus
 from dem.stats import leaves
 from faults import Cut, CutAfter
@@ -178,6 +179,25 @@ def test_criteria_by_one_pass(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) ->
     assert plain._asdict()["n_samples"] == 900
     with pytest.raises(dem.DataError, match="All sample weights are zero"):
         mixture.criteria(x, sample_weight=np.zeros(900))
+
+
+def test_a_spent_budget_is_told_of(x: np.ndarray) -> None:
+    model = dem.GaussianMixture(3, random_state=0, max_passes=3, tol=1e-9)
+    with pytest.warns(ConvergenceWarning, match=r"max_passes or max_time was spent \(3 passes"):
+        model.fit(x)
+
+
+def test_rows_with_weight_are_found_wherever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In few blocks of many, and few in a block."""
+    monkeypatch.setattr(arrays, "MEMORY_BLOCK_BYTES", 1)
+    rows = np.random.default_rng(0).normal(size=(410_000, 1))
+    few, contiguous = np.zeros(len(rows)), np.zeros(len(rows))
+    few[[7, 200_000, 300_000, 399_999]] = 1.0
+    contiguous[130_000:130_500] = 1.0
+    for weights in (few, contiguous):
+        for seed in range(3):
+            model = dem.GaussianMixture(1, random_state=seed).fit(rows, sample_weight=weights)
+            assert model.means_[0, 0] == pytest.approx(weights @ rows[:, 0] / weights.sum())
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import dem
+from dem.cli import recipe
+from dem.engine.readers import arrays
+from dem.estimators import inputs
 from dem.report.progress import Silent
 
 FORMS = ["full", "tied", "diag", "spherical"]
@@ -232,6 +236,20 @@ def test_posteriors_and_schedules_by_word_or_object(x: np.ndarray) -> None:
     ).fit(x)  # fmt: skip
     np.testing.assert_array_equal(words.means_, objects.means_)
     assert words.lower_bound_ <= words.score(x)
+
+
+@pytest.mark.parametrize("word", inputs.SCHEDULES)
+def test_every_schedule_by_word(
+    x: np.ndarray, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(recipe.SCHEDULES) == set(inputs.SCHEDULES)
+    monkeypatch.setattr(arrays, "MEMORY_BLOCK_BYTES", 1)
+    rows = np.tile(x, (10_000 // len(x), 1))  # some blocks
+    how: dict[str, Any] = {"tol": 1e-5, "max_iter": 300, "means_init": x[:3]}
+    limit = dem.GaussianMixture(3, schedule="batch", **how).fit(rows).score(rows)
+    ours = dem.GaussianMixture(3, schedule=word, checkpoint=tmp_path / "kept", **how).fit(rows)
+    assert ours.score(rows) > limit - 1e-3
+    assert dem.GaussianMixture.resume(tmp_path / "kept", rows).schedule == word
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.longdouble, np.int64, np.int8, bool])

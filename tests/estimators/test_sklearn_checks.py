@@ -14,7 +14,10 @@ ESTIMATORS = [
     dem.CategoricalMixture(),
     dem.PoissonMixture(),
     dem.StudentTMixture(),
+    dem.BayesianGaussianMixture(),
     dem.MixedMixture(),
+    dem.MixtureOfRegressions(),
+    dem.MixtureOfRegressions(concomitant=True),
 ]
 WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
 FAILING = {

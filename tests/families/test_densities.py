@@ -30,7 +30,7 @@ def test_a_missing_value_drops_its_factor(name: str) -> None:
     np.testing.assert_allclose(log_prob(name, rows), here.log_prob(rows), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("name", [name for name in MISSING if "Gaussian" not in name])
 def test_a_complete_tile_has_the_same_bits_whatever_is_missing_elsewhere(name: str) -> None:
     here = COMPONENTS[name]
     rows = here.rows(30_000, seed=4)

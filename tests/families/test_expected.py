@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 
 import dem
-from components import COMPONENTS, MISSING, K
+from components import COMPONENTS, MISSING, Component, K
 from dem.families import Bernoulli
 from dem.testing import check_model
+
+
+def nothing(here: Component) -> np.ndarray:
+    """A row all of whose values are missing."""
+    return np.full((1, here.rows(1).shape[1]), np.nan)
+
 
 MODES = ("Bernoulli", "Categorical")
 
@@ -19,7 +25,7 @@ def test_the_mean_of_a_component(name: str) -> None:
         counts = np.zeros(K, int)
         counts[k] = n
         rows = here.family.sample(here.params, counts, np.random.default_rng(k))
-        found = here.family.expected(here.params, np.eye(K)[k : k + 1])[0]
+        found = here.family.expected(here.params, nothing(here), np.eye(K)[k : k + 1])[0]
         error = 7 * rows.std(axis=0) / np.sqrt(n)
         assert (np.abs(rows.mean(axis=0) - found) <= error + 1e-12).all()
 
@@ -32,19 +38,21 @@ def test_the_mode_of_a_component(name: str) -> None:
         counts[k] = 40_000
         rows = here.family.sample(here.params, counts, np.random.default_rng(k)).astype(int)
         shares = [np.bincount(column) / len(rows) for column in rows.T]
-        found = here.family.expected(here.params, np.eye(K)[k : k + 1])[0].astype(int)
+        found = here.family.expected(here.params, nothing(here), np.eye(K)[k : k + 1])[0].astype(
+            int
+        )
         for share, code in zip(shares, found, strict=True):
             assert share[code] >= share.max() - 0.02
 
 
 def test_a_product_expects_what_its_parts_do() -> None:
     here = COMPONENTS["Product"]
-    q = np.full((2, K), 1 / K)
-    rows = here.family.expected(here.params, q)
+    q, empty = np.full((2, K), 1 / K), np.repeat(nothing(here), 2, axis=0)
+    rows = here.family.expected(here.params, empty, q)
     for (family, columns), part in zip(here.family.parts, here.params.parts, strict=True):
         own = rows[:, columns]
         if getattr(family, "missing", False):
-            np.testing.assert_array_equal(own, family.expected(part, q))
+            np.testing.assert_array_equal(own, family.expected(part, empty[:, columns], q))
         else:
             assert np.isnan(own).all()
 

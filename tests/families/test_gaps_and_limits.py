@@ -111,7 +111,7 @@ def test_components_on_one_point_stay_finite_and_are_reported(name: str) -> None
         assert said in fit.degenerate[0]
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+@pytest.mark.parametrize("name", [name for name in COMPONENTS if name != "Gaussian tied"])
 def test_a_component_without_rows_keeps_its_parameters(name: str) -> None:
     here = COMPONENTS[name]
     rows = here.rows(400)

@@ -37,6 +37,10 @@ FREE = {  # of 3 components, without the mixing weights
     "StudentT diag": 3 * (4 + 4 + 1),
     "StudentT spherical": 3 * (4 + 1 + 1),
     "StudentT fixed": 3 * (4 + 10),
+    "Gaussian full": 3 * (4 + 10),
+    "Gaussian tied": 3 * 4 + 10,
+    "Gaussian diag": 3 * (4 + 4),
+    "Gaussian spherical": 3 * (4 + 1),
     "Product": 12 + 24 + 3 * (4 + 10),
 }
 
@@ -70,7 +74,8 @@ def test_parameters_are_points_without_constraints(name: str) -> None:
     back = family.unflatten(vector, here.params)
     for one, two in zip(leaves(here.params), leaves(back), strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)
-    far = () if name.startswith(("StudentT", "Product")) else (1e3,)  # beyond what matrices hold
+    # Beyond what matrices hold.
+    far = () if name.startswith(("StudentT", "Gaussian", "Product")) else (1e3,)
     for size in (0.1, 3.0, *far):
         with np.errstate(all="ignore"):  # as where they are accelerated
             away = family.unflatten(vector + size * rng.normal(size=len(vector)), here.params)
