@@ -6,7 +6,6 @@ which of several starts is best. What it costs does not grow with the data.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,22 +13,19 @@ import numpy as np
 
 from dem.accelerate import Plain, QuasiNewton, can_leap
 from dem.checks import check_number, check_offers
-from dem.contract import Accelerator, Model, Params, Posterior, Sample
-from dem.em import Step, em
-from dem.errors import SupportError
+from dem.contract import Model, Params, Posterior, Sample
 from dem.kernels.seeding import draw
-from dem.passes import Block
+from dem.models.mixture import Mixture
+from dem.moves import Moves
 from dem.posteriors import Annealed, Exact
-from dem.schedules import FullBatch
 from dem.starts import Errands, Given, KMeansParallel, KMeansPlusPlus, Start, Steps
-from dem.stopping import Aitken
+from dem.trial import Trial, part
 
 Array = np.ndarray
 HELD_OUT = 0.2
 HELD_TIMES = 4
 SKETCH_ROWS = 50  # a component, to count parameters on
 SHAKE = 0.01
-SETTLED = 1e-6  # nats per row: what a sample is not worth climbing further for
 MOST_TURNS = 200
 FEWEST_ROWS = 4_000
 ROWS_PER_PARAMETER = 12  # of a candidate's sample; the best goes on to twice as many
@@ -41,64 +37,6 @@ REPEATED = 4  # weight a row, where rows are patterns
 MOST_UNFOLDED = 2**16
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """An errand: EM on a sample in memory from a start; (θ, mean log-likelihood of held rows).
-
-    None if the sample has a value that the model gives no density.
-    """
-
-    model: Model
-    start: Start
-    seed: int
-    sample: Sample
-    held: Sample
-    turns: int
-    accelerate: Accelerator = Plain()
-    posterior: Posterior = Exact()
-
-    def __call__(self) -> tuple[Params, float] | None:
-        try:
-            return self._climbed()
-        except SupportError:  # a pass over the data will say which row it is
-            return None
-
-    def _climbed(self) -> tuple[Params, float]:
-        params, bounds = _on(self.sample, self.start(self.model, self.sample, self.seed)), []
-        for step in self._steps(params):
-            params = step.params
-            bounds.append(step.bound_e)
-            if len(bounds) == self.turns or Aitken()(bounds, SETTLED):
-                break
-        log_prob = self.model.log_prob(self.model.prepare(params), self.held.rows)
-        return params, float(self.held.weights @ log_prob / self.held.weights.sum())
-
-    def _steps(self, params: Params) -> Generator[Step, None, None]:
-        """The turns of EM on the sample, without end."""
-        model, rows, weights = self.model, self.sample.rows, self.sample.weights
-        loop = em(model, params, FullBatch(), 1, self.accelerate)
-        request = next(loop)
-        while True:
-            if isinstance(request, Step):
-                yield request
-                request = next(loop)
-            else:
-                prepared = model.prepare(request.params)
-                stats = model.e_step(prepared, rows, weights, self.posterior)
-                request = loop.send((stats,))
-
-
-def _on(sample: Sample, steps: Steps) -> Params:
-    """What a start comes to, on a sample in the place of the data."""
-    answer = None
-    try:
-        while True:
-            work: Any = steps.send(answer)
-            answer = work(work.prepare(), Block(0, 0, sample.rows, sample.weights))
-    except StopIteration as end:
-        return end.value
-
-
 @dataclass(frozen=True)
 class WarmStart:
     """The best of several fits to random rows of the sample.
@@ -106,7 +44,8 @@ class WarmStart:
     `candidates` starts climb for some turns on about 12 rows a parameter. The half with the
     higher likelihood of held-out rows climbs on, and so forth; the last goes on, accelerated, to
     where it stands still on twice as many rows, or a tenth of the data if that is more and in the
-    sample. Where the sample has too few rows for that many parameters, `start` is used as it is.
+    sample. From there `moves` look for a better optimum, if the model is a mixture. Where the
+    sample has too few rows for that many parameters, `start` is used as it is.
 
     start : of each candidate, on the sample in the place of the data. If it is k-means‖, every
         other candidate begins at k-means++ centres as they were drawn, and of the rest half have
@@ -116,11 +55,13 @@ class WarmStart:
     start: Start = KMeansParallel()
     candidates: int = 16
     turns: int = 10
+    moves: Moves = Moves()
 
     def __post_init__(self) -> None:
         check_offers("start", self.start, Start)
         check_number("candidates", self.candidates, int, 1)
         check_number("turns", self.turns, int, 1)
+        check_offers("moves", self.moves, Moves)
 
     def __call__(self, model: Model, sample: Sample, seed: int) -> Steps:
         rng = np.random.default_rng([seed, 4])
@@ -132,16 +73,17 @@ class WarmStart:
             return (yield from self.start(model, sample, seed))
         most = int((1 - HELD_OUT) * len(order))
         few = min(max(FEWEST_ROWS, ROWS_PER_PARAMETER * parameters), most)
-        many = max(2 * few, int(MOST_SHARE * len(order) / sample.share))
+        many = min(max(2 * few, int(MOST_SHARE * len(order) / sample.share)), most)
         # Not complete: k-means‖ then draws its candidates as it does from larger data, rather
         # than to cluster all these rows, which takes longer and is led astray by heavy tails.
-        seen = replace(_part(sample, order[:few]), complete=False)
-        held = _part(sample, order[few : few * (1 + HELD_TIMES)])
+        seen = replace(part(sample, order[:few]), complete=False)
+        held = part(sample, order[few : few * (1 + HELD_TIMES)])
         affordable = int(EFFORT * len(order) / sample.share / (2 * self.turns * few))
         trials = [
             Trial(model, self._variant(i), seed + i, seen, held, self.turns)
             for i in range(min(self.candidates, max(affordable, FEWEST_CANDIDATES)))
         ]
+        tries = len(trials) // 2
         while len(trials) > 1:
             results = yield Errands(tuple(trials), "trying starts on a sample")
             if None in results:
@@ -155,12 +97,18 @@ class WarmStart:
             ]
         last = replace(
             trials[0],
-            sample=_part(sample, order[:many]),
+            sample=part(sample, order[:many]),
+            held=part(sample, order[most:]),
             turns=int(np.clip(EFFORT * len(order) / sample.share / many, self.turns, MOST_TURNS)),
             accelerate=QuasiNewton() if can_leap(model) else Plain(),
         )
         (result,) = yield Errands((last,), "fitting a sample")
-        return result[0] if result else (yield from self.start(model, sample, seed))
+        if result is None:
+            return (yield from self.start(model, sample, seed))
+        if not isinstance(model, Mixture):
+            return result[0]
+        moves = replace(self.moves, tries=min(self.moves.tries, tries))
+        return (yield from moves(last, result, seen))
 
     def _variant(self, i: int) -> Start:
         """The start of a candidate."""
@@ -202,7 +150,7 @@ class Annealing:
         start, rng = self.start, np.random.default_rng([seed, 6])
         order = rng.permutation(len(sample.rows))
         parameters = _parameters(model, sample, order, rng)
-        sample = _part(sample, order[: max(FEWEST_ROWS, ROWS_PER_PARAMETER * parameters)])
+        sample = part(sample, order[: max(FEWEST_ROWS, ROWS_PER_PARAMETER * parameters)])
         posteriors: list[Posterior] = [*map(Annealed, self.betas), Exact()]
         for posterior in posteriors:
             trial = Trial(model, start, seed, sample, sample, self.turns, posterior=posterior)
@@ -215,7 +163,7 @@ class Annealing:
 
 def _parameters(model: Model, sample: Sample, order: Array, rng: np.random.Generator) -> int:
     """How many the model has, by a start on a few rows."""
-    sketch = _part(sample, order[: SKETCH_ROWS * getattr(model, "k", 1)])
+    sketch = part(sample, order[: SKETCH_ROWS * getattr(model, "k", 1)])
     return model.n_parameters(model.start(sketch, rng))
 
 
@@ -225,8 +173,3 @@ def _unfolded(sample: Sample, rng: np.random.Generator) -> Sample:
     n = min(int(total), MOST_UNFOLDED)
     rows = sample.rows[draw(sample.weights, rng, n)]
     return Sample.of(rows, np.ones(n), complete=False, share=n / total)
-
-
-def _part(sample: Sample, chosen: Array) -> Sample:
-    """Some rows of a sample, for all that there are."""
-    return Sample.of(sample.rows[chosen], sample.weights[chosen], complete=True)

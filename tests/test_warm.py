@@ -7,10 +7,12 @@ import pytest
 
 import dem
 from dem.contract import Sample
+from dem.moves import Moves
 from dem.posteriors import Annealed, Exact
 from dem.starts import Errands, KMeansParallel, RandomRows, Start
 from dem.stats import leaves
-from dem.warm import Annealing, Trial, WarmStart
+from dem.trial import Trial
+from dem.warm import Annealing, WarmStart
 
 RNG = np.random.default_rng(3)
 CENTRES = RNG.normal(size=(12, 2)) * 3
@@ -36,7 +38,8 @@ def carried_out(start: Start, model: Any, rows: Sample, seed: int) -> tuple[Any,
 
 
 def test_halves_until_one_is_left() -> None:
-    params, asked = carried_out(WarmStart(candidates=6, turns=2), MODEL, sample(), 0)
+    start = WarmStart(candidates=6, turns=2, moves=Moves(rounds=0))
+    params, asked = carried_out(start, MODEL, sample(), 0)
     assert [len(request.tasks) for request in asked] == [6, 3, 2, 1]
     sizes = [len(request.tasks[0].sample.rows) for request in asked]  # type: ignore[attr-defined]
     assert sizes[0] == sizes[1] < sizes[-1] < len(X)
@@ -44,7 +47,7 @@ def test_halves_until_one_is_left() -> None:
     seen = asked[0].tasks[0].sample  # type: ignore[attr-defined]
     assert not {row.tobytes() for row in held.rows} & {row.tobytes() for row in seen.rows}
     MODEL.check(params)
-    again, _ = carried_out(WarmStart(candidates=6, turns=2), MODEL, sample(), 0)
+    again, _ = carried_out(start, MODEL, sample(), 0)
     assert [a.tobytes() for a in leaves(again)] == [a.tobytes() for a in leaves(params)]
 
 

@@ -42,6 +42,7 @@ _MODULE_OF = {
     "Gaussian": "dem.families",
     "Label": "dem.families",
     "LogNormal": "dem.families",
+    "Moves": "dem.moves",
     "Multinomial": "dem.families",
     "NegativeBinomial": "dem.families",
     "Normal": "dem.families",

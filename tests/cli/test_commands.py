@@ -269,7 +269,8 @@ def test_labels(dem, data, rows, tmp_path) -> None:
 
 def test_a_bayesian_mixture(dem, data, tmp_path) -> None:
     path = str(data["npy"])
-    dem(f"fit {path} --model bayesian-gaussian-mixture -k 6 --concentration 0.01 --max-iter 500 --out model")
+    how = "--model bayesian-gaussian-mixture -k 6 --concentration 0.01 --max-iter 500"
+    dem(f"fit {path} {how} --out model")
     expected = library.BayesianGaussianMixture(
         6, weight_concentration_prior=0.01, max_iter=500, random_state=0
     ).fit(path)
