@@ -101,7 +101,7 @@ class Proposals:
             reverse=True,
         )
         used: Counter[Any] = Counter()
-        chosen = []
+        chosen: list[Params] = []
         for promise, k, pair in ranked:
             if promise < -HOPELESS or len(chosen) == self.tries:
                 break
@@ -173,8 +173,9 @@ class Bisection:
         share = sample.weights / sample.weights.sum()
         points = points - share @ points
         variances, axes = np.linalg.eigh((points.T * share) @ points)
-        along = points @ axes[:, variances > FLAT * variances[-1]]
-        kurtosis = share @ along**4 / np.maximum(share @ along**2, 1e-300) ** 2
+        along = points @ axes
+        kurtosis = share @ along**4 / np.maximum(share @ along**2, 1e-150) ** 2
+        kurtosis[variances <= FLAT * variances[-1]] = np.inf
         upper = along[:, kurtosis.argmin()] > 0
         return model.start_from(sample, np.stack([upper, ~upper]) + 1.0 / len(upper))
 

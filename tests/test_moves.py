@@ -82,6 +82,14 @@ def test_too_few_components_for_a_move(k: int) -> None:
     assert Proposals(model, climbed(CENTRES[:k], model)[1][0], TRAIN, 8, 0)() == ()
 
 
+def test_rows_that_are_all_the_same() -> None:
+    rows = np.repeat([[0.0, 0.0], [9.0, 1.0], [5.0, 5.0], [1.0, 7.0]], 60, axis=0)
+    points = sample(rows)
+    params = MODEL.start_from(points, (np.arange(240) // 60 == np.arange(4)[:, None]) + 1e-3)
+    for start in Proposals(MODEL, params, points, 8, 0)():
+        MODEL.check(start)
+
+
 def test_rounds_and_tries_are_limits() -> None:
     _, asked = carried_out(Moves(rounds=0), *POOR)
     assert not asked

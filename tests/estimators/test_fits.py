@@ -203,8 +203,9 @@ def test_rows_with_weight_are_found_wherever_they_are(monkeypatch: pytest.Monkey
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_turn_by_turn_with_a_warm_start(x: np.ndarray) -> None:
     """As scikit-learn does: the last bound counts, so that single turns come to an end."""
-    unbroken = dem.GaussianMixture(3, random_state=0).fit(x)
-    warm = dem.GaussianMixture(3, random_state=0, warm_start=True, max_iter=1)
+    how = {"schedule": "batch", "random_state": 0}
+    unbroken = dem.GaussianMixture(3, **how).fit(x)
+    warm = dem.GaussianMixture(3, **how, warm_start=True, max_iter=1)
     turns = 0
     while not getattr(warm, "converged_", False):
         turns += warm.fit(x).n_iter_
