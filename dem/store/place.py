@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from dem.urls import check_url
+
 URI: TypeAlias = str | os.PathLike[str]
 
 
@@ -28,6 +30,7 @@ class Place:
     def of(cls, uri: URI) -> "Place":
         if not os.fspath(uri):
             raise ValueError("an empty path names no place")
+        check_url(os.fspath(uri))
         fs, path = fsspec.core.url_to_fs(os.fspath(uri))
         if isinstance(fs, LocalFileSystem):
             # Behind a symbolic link it is the directory that is read and replaced, not the link.
@@ -55,12 +58,28 @@ class Place:
         return int(self.fs.size(f"{self.path}/{name}") or 0)
 
     def check_parent(self) -> None:
-        """FileNotFoundError or PermissionError if a directory cannot be made here."""
+        """FileNotFoundError or PermissionError if a directory cannot be made here.
+
+        Behind a URL a small object is written beside it, and removed: only that tells whether there
+        is such a bucket, and who may write to it.
+        """
+        if not self.local:
+            self._check_writable()
+            return
         parent = Path(self.path).parent
-        if self.local and not parent.is_dir():
+        if not parent.is_dir():
             raise FileNotFoundError(f"there is no directory {parent} to write {self.target} in")
-        if self.local and not os.access(parent, os.W_OK | os.X_OK):
+        if not os.access(parent, os.W_OK | os.X_OK):
             raise PermissionError(f"the directory {parent} cannot be written to")
+
+    def _check_writable(self) -> None:
+        probe = f"{self.path.rstrip('/')}-{uuid.uuid4().hex}"
+        try:
+            self.fs.pipe_file(probe, b"")
+            self.fs.rm_file(probe)
+        except (FileNotFoundError, NotImplementedError, PermissionError) as error:
+            kind = PermissionError if isinstance(error, PermissionError) else FileNotFoundError
+            raise kind(f"nothing can be written to {self.target}: {error}") from error
 
     def replaced(self) -> AbstractContextManager[str]:
         """Where to write what is to be here afterwards: if the block fails, nothing of it stays.
