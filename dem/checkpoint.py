@@ -53,6 +53,7 @@ class Keeper:
     _last: float = field(default=-np.inf, init=False)
     _pending: State | None = field(default=None, init=False)
     _claim: Claim = field(init=False)
+    kept: float = field(default=0.0, init=False)  # when the last was written, since the epoch
 
     def __post_init__(self) -> None:
         place = Place.of(self.uri)
@@ -101,7 +102,7 @@ class Keeper:
             "machine": _machine(),
         }
         write(_join(self.uri, _name(state)), arrays, record)
-        self._pending = None
+        self._pending, self.kept = None, time.time()
         place = self._claim.place
         for name in _names(self.uri)[:-_KEPT]:
             place.fs.rm(f"{place.path}/{name}", recursive=True)

@@ -19,10 +19,12 @@ from dem.accelerate import Plain, can_leap
 from dem.checks import check_number, check_offers
 from dem.contract import Accelerator, Flat, Model, Params, Posterior, Sample, Schedule
 from dem.em import EStep, Step, em
+from dem.errors import DataError
 from dem.passes import Expectation
 from dem.posteriors import Exact
 from dem.reading import Reads, Sweep, sample
 from dem.records import Begin, Fit, Interrupted, Record, Requests, State, Turn
+from dem.relay import informed, reaches
 from dem.schedules import FullBatch
 from dem.starts import Errands, FromModel, Start
 from dem.stats import leaves
@@ -63,6 +65,10 @@ class Climb:
         for name in ("max_passes", "max_time"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), float, 0)
+        if hasattr(self.schedule, "known") and not getattr(self.model, "fixed", False):
+            raise TypeError(f"{self.schedule} is for models with fixed statistics: {self.model}.")
+        if hasattr(self.schedule, "begin") and not hasattr(self.model, "imagined"):
+            raise TypeError(f"{self.schedule} is for models that tell `imagined`: {self.model}.")
         if not isinstance(self.accelerate, Plain):
             check_offers("a model whose fit is to be accelerated", self.model, Flat)
             if not can_leap(self.model):
@@ -83,14 +89,17 @@ class Climb:
                 break
             try:
                 if state is None:
+                    if rows is None and getattr(self.model, "blind", False):  # needs no rows
+                        rows = Sample(np.empty((0, n_columns)), np.empty(0), False, share=0.0)
                     if rows is None:
                         reads.enter("sample")
                         least = 20 * getattr(self.model, "k", 1)
                         missing = getattr(self.model, "missing", False)
-                        rows = yield from sample(reads, least, self.seed, missing)
+                        sparse = getattr(self.model, "sparse", False)
+                        rows = yield from sample(reads, least, self.seed, missing, sparse)
                     reads.enter("start")
                     params = yield from self._first(rows, attempt, reads)
-                    state = State(attempt, params, None, (), best, reads.phases)
+                    state = State(attempt, params, self._begun(params), (), best, reads.phases)
                 reads.enter("turns")
                 size = self._size(state.params, n_columns)
                 yield Begin(state, self.n_init, self.max_iter, size)
@@ -100,7 +109,10 @@ class Climb:
                     raise
                 interrupted = True
                 break
+            tried = (*best.attempts, fitted.history) if best else (fitted.history,)
             best = fitted if best is None or fitted.lower_bound > best.lower_bound else best
+            if self.n_init > 1:
+                best = replace(best, attempts=tried)
             interrupted, state = fitted.interrupted, None
             if interrupted:
                 break
@@ -113,6 +125,11 @@ class Climb:
             phases=reads.phases,
             degenerate=diagnose(best.params),
         )
+
+    def _begun(self, params: Params) -> Any:
+        """What the loop remembers before its first turn."""
+        begin = getattr(self.schedule, "begin", None)
+        return None if begin is None else (begin(self.model, params), None)
 
     def _size(self, params: Params, n_columns: int) -> int:
         """Bytes of the statistics."""
@@ -133,7 +150,8 @@ class Climb:
                     answer = yield reads.counted(step)
                     continue
                 answer, now = None, time.perf_counter()
-                record = Record(step.turn, step.bound_e, step.bound, now - began, len(step.groups))
+                groups, weight = len(step.groups), step.weight
+                record = Record(step.turn, step.bound_e, step.bound, now - began, groups, weight)
                 began, params = now, step.params
                 history.append(record)
                 kept = replace(
@@ -185,19 +203,32 @@ class Climb:
 def turn_by_turn(
     climb: Climb, state: State, groups: Sequence[Sequence[int]]
 ) -> Generator[Sweep | Step, Any, None]:
-    """The loop from a state on over groups of blocks, its E-steps put as sweeps."""
+    """The loop from a state on over groups of blocks, its E-steps put as sweeps.
+
+    What the schedule knows already is not asked for.
+    """
     model, history = climb.model, state.history
+    look_up = getattr(climb.schedule, "known", lambda memory: None)
+    kept = state.memory[0] if state.memory else None
     floor = history[-1].bound if history else -math.inf
     loop = em(
         model, state.params, climb.schedule, len(groups), climb.accelerate,
         state.memory, len(history), floor,
     )  # fmt: skip
-    request = next(loop)
+    request, apart = next(loop), not reaches(model)
     while True:
-        if isinstance(request, EStep):
+        if isinstance(request, EStep) and (known := look_up(kept)) is not None:
+            request = loop.send((known,))
+        elif isinstance(request, EStep):
             work = Expectation(model, request.params, climb.posterior, request.tentative)
+            if not apart:
+                work = yield from informed(work, groups)
+                apart = work.told is None
             totals = yield Sweep(work, [groups[g] for g in request.groups])
+            if len(totals) == len(groups) and not sum(stats.weight for stats in totals):
+                raise DataError("All sample weights are zero: no row of the data counts.")
             request = loop.send(totals)
         else:
+            kept = request.memory[0]
             yield request
             request = next(loop)

@@ -88,7 +88,9 @@ def fit(
     before the start, for a plan that cannot fit. Ctrl-C ends the fit and keeps what it has, once
     there has been a turn.
     """
-    manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
+    sparse = getattr(model, "sparse", False)
+    known = isinstance(data, Manifest)
+    manifest = data if known else open_data(data, weights=weights, sparse=sparse)
     climb = Climb(
         model, start, schedule, posterior, accelerate, stop,
         max_iter, tol, n_init, seed, max_passes, max_time,
@@ -121,7 +123,10 @@ def resume(
     if data is None and saved.place is None:
         raise ValueError("The data of this fit were not given by a path: pass them as `data`.")
     place = data if data is not None else saved.place
-    manifest = place if isinstance(place, Manifest) else open_data(place, weights=weights)
+    sparse = getattr(saved.climb.model, "sparse", False)
+    manifest = (
+        place if isinstance(place, Manifest) else open_data(place, weights=weights, sparse=sparse)
+    )
     if max_iter is not None:
         saved = saved.longer(max_iter)
     return go_on(saved, manifest, observer, threads, checkpoint_seconds)

@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from html import escape
 from typing import Any
 from uuid import uuid4
 
 from dem import checkpoint as checkpoints
+from dem import html
 from dem.checkpoint import SECONDS, Keeper
 from dem.climb import Climb
+from dem.dashboard import PATH
 from dem.engine.hosts import active_client, synchronous
 from dem.engine.manifest import Manifest, open_data
 from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted, repeat
+from dem.history import History
 from dem.records import Ascent, Fit, Record, State
 from dem.report.progress import Observer
 from dem.store.place import URI
@@ -48,7 +52,28 @@ class Job:
     @property
     def history(self) -> tuple[Record, ...]:
         """A `Record` for each turn so far, of the present attempt."""
-        return tuple(Record(*entry) for entry in self._ask("history"))
+        return History(Record(*entry) for entry in self._ask("history"))
+
+    def _repr_html_(self) -> str:
+        if self.client.asynchronous:
+            return html.card("Job", html.facts({"run": self.run}))
+        try:
+            status = self.status()
+        except (KeyError, OSError) as error:
+            return html.card("Job", html.facts({"run": self.run, "state": error}))
+        done, blocks = status["blocks"]
+        shown = {
+            "run": self.run,
+            "state": status["state"],
+            "turns": f"{status['turns']} of at most {status['max_iter']}",
+            "bound, nats per row": "–" if status["bound"] is None else status["bound"],
+        }
+        if status["state"] not in ENDED and blocks:
+            shown["blocks of this turn"] = f"{done} of {blocks}"
+        page = self.client.dashboard_link.removesuffix("/status") + PATH
+        link = f'<a href="{escape(page)}" target="_blank">on the dashboard</a>'
+        curve = html.curve([record.bound for record in self.history])
+        return html.card("Job", " ", curve, html.facts(shown), link)
 
     def cancel(self) -> None:
         """End the fit now; its result is then that of the turn before."""
@@ -167,7 +192,9 @@ def submit(
             f"submit() got an unexpected argument {min(unknown)!r}: of how to fit it takes "
             f"{', '.join(HOW)}; what is fitted is the model's business."
         )
-    manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
+    sparse = getattr(model, "sparse", False)
+    known = isinstance(data, Manifest)
+    manifest = data if known else open_data(data, weights=weights, sparse=sparse)
     return begin(
         Climb(model, **how),
         manifest,

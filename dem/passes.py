@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from scipy.sparse import issparse, vstack
 
 from dem.contract import Model, Params, Posterior, Space
 from dem.errors import SupportError
@@ -34,7 +35,7 @@ class Block:
     @property
     def masses(self) -> Array:
         """The weights, (n,): ones where there are none."""
-        return np.ones(len(self.rows)) if self.weights is None else self.weights
+        return np.ones(self.rows.shape[0]) if self.weights is None else self.weights
 
 
 class Pass(Protocol):
@@ -57,12 +58,20 @@ class Expectation:
     """The E-step of a model under a posterior, given θ.
 
     tentative : whether θ may be such that statistics are not finite, or rows have no density.
+    told : what each block is told of those around it, by its number, where a model asks for that;
+        see `dem.relay`.
     """
 
     model: Model
     params: Params
     posterior: Posterior
     tentative: bool = False
+    told: Any = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether rows may be sparse."""
+        return getattr(self.model, "sparse", False)
 
     def prepare(self) -> Any:
         return self._prepared
@@ -73,8 +82,10 @@ class Expectation:
         return self.model.prepare(self.params)
 
     def __call__(self, prepared: Any, block: Block) -> Stats:
+        more = () if self.told is None else (self.told[block.index],)
+        step: Any = self.model.e_step
         try:
-            return self.model.e_step(prepared, block.rows, block.weights, self.posterior)
+            return step(prepared, block.rows, block.weights, self.posterior, *more)
         except SupportError:
             if not self.tentative:
                 raise
@@ -84,22 +95,30 @@ class Expectation:
 
 @dataclass(frozen=True)
 class LogLikelihood:
-    """(Σ w log p(v; θ), Σ w) under a model."""
+    """(Σ w log p(v; θ), Σ w) under a model; told: see `Expectation`."""
 
     model: Model
     params: Params
+    told: Any = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether rows may be sparse."""
+        return getattr(self.model, "sparse", False)
 
     def prepare(self) -> Any:
         return self.model.prepare(self.params)
 
     def __call__(self, prepared: Any, block: Block) -> Array:
-        log_prob = self.model.log_prob(prepared, block.rows)
+        more = () if self.told is None else (self.told[block.index],)
+        asked: Any = self.model.log_prob
+        log_prob = asked(prepared, block.rows, *more)
         return np.array([block.masses @ log_prob, block.masses.sum()])
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows (m, D) with their weights (m,); + puts one after the other.
+    """Rows (m, D), dense or sparse, with their weights (m,); + puts one after the other.
 
     values : the rows with 0 for what is missing: whatever else is not finite, an engine refuses.
     missing : (m, D) bool, or None if nothing may be missing.
@@ -116,7 +135,9 @@ class Rows:
 
     def __add__(self, other: Rows) -> Rows:
         return Rows(
-            np.concatenate([self.values, other.values]),
+            vstack([self.values, other.values], format="csr")
+            if issparse(self.values)
+            else np.concatenate([self.values, other.values]),
             np.concatenate([self.weights, other.weights]),
             None
             if self.missing is None or other.missing is None
@@ -132,25 +153,28 @@ class Draw:
     that the counts add up to fraction · rows to within one, if there are so many. Values whose
     squares might overflow come out infinite.
 
-    missing : whether NaN is a missing value.
+    missing : whether NaN is a missing value. sparse : whether rows may be sparse.
     """
 
     fraction: float
     seed: int
     missing: bool = False
+    sparse: bool = False
     description: ClassVar[str] = "sampling rows"
 
     def prepare(self) -> None:
         return None
 
     def __call__(self, prepared: None, block: Block) -> Rows:
-        rows, weights, n = block.rows, block.masses, len(block.rows)
+        rows, weights, n = block.rows, block.masses, block.rows.shape[0]
         there = np.flatnonzero(weights)
         if self.fraction < 1:
             count = int((block.start + n) * self.fraction) - int(block.start * self.fraction)
             rng = np.random.default_rng([self.seed, 1, block.index])
             there = np.sort(rng.choice(there, size=min(count, len(there)), replace=False))
         rows, weights = rows[there], weights[there]
+        if issparse(rows):
+            return Rows(rows.astype(np.float64), weights)
         drawn = np.asarray(rows, dtype=np.float64)
         # A start takes squares. It is an engine that can say where a value is too large for that.
         values = np.where(np.abs(drawn) < LARGEST, drawn, np.inf)

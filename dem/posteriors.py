@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dem.checks import check_number
+from dem.checks import check_all, check_number
+from dem.kernels.factorised import respond_factorised
 from dem.kernels.logspace import respond_exactly, respond_with_the_best
 
 
@@ -52,3 +53,32 @@ class Annealed:
     def respond(self, log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
         np.multiply(log_joint, self.beta, out=log_joint)
         return respond_exactly(log_joint, out, weights)
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """q(h | v) = ∏_g q_g(h_g), the product nearest to p(h | v; θ) that coordinate ascent finds.
+
+    Where h is several variables, such as the causes of `dem.models.NoisyOr`, its states are all
+    their combinations. With a factor for each variable q is fully factorised; factors of several
+    variables keep the dependence within them (structured mean field, Saul and Jordan 1996); with a
+    single factor q is exact. KL(q ‖ p(h | v)) is what L lacks of log p(v).
+
+    shape : the number of states of each factor; their product is that of h, and the last varies
+        fastest.
+    max_iter, tol : sweeps over the factors at most, and the change of q that is none.
+    """
+
+    shape: tuple[int, ...]
+    max_iter: int = 100
+    tol: float = 1e-6
+
+    def __post_init__(self) -> None:
+        check_all("shape", self.shape, int)
+        for states in self.shape:
+            check_number("a number of states", states, int, 1)
+        check_number("max_iter", self.max_iter, int, 0)
+        check_number("tol", self.tol, float, 0)
+
+    def respond(self, log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
+        return respond_factorised(log_joint, out, weights, self.shape, self.max_iter, self.tol)

@@ -17,6 +17,7 @@ from dem.contract import Array, Model, Params
 from dem.passes import Draw
 from dem.reading import Phase, Reads, Sweep
 from dem.records import Begin, Fit, Interrupted, Record, Requests, State, Turn
+from dem.relay import reaches
 from dem.shared import Evaluate, Results, Together
 from dem.starts import Errands
 from dem.stats import Stats
@@ -132,6 +133,11 @@ class Race:
         if self.held_out >= 1 or (self.held_out == 0 and self.criterion == "held_out"):
             raise ValueError(f"held_out must be a share of the rows, got {self.held_out}.")
         check_all("climbs", self.climbs, Climb)
+        if chains := [climb.model for climb in self.climbs if reaches(climb.model)]:
+            raise TypeError(
+                f"rows of {chains[0]} depend on each other, so that it cannot be selected row by "
+                "row: fit each model on its own, and compare their bic."
+            )
         check_all("names", self.names, str)
         check_all("rungs", self.rungs, int)
         check_number("seed", self.seed, int, 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from dem.checks import check_number
 from dem.contract import Sample
@@ -94,14 +95,15 @@ class Reads:
 
 
 def sample(
-    reads: Reads, least: int, seed: int, missing: bool = False
+    reads: Reads, least: int, seed: int, missing: bool = False, sparse: bool = False
 ) -> Generator[Sweep, Any, Sample]:
     """Random rows, some 65 000 where there are so many: all of them if they are few.
 
     They come from up to 64 blocks spread evenly over the data, a share from each, since the rows
     of a whole block need not be like the others. At least so many, if there are.
 
-    missing : whether NaN is a missing value.
+    missing : whether NaN is a missing value. sparse : whether rows may be sparse; they then stay
+        in the order of the data.
     """
     every = np.arange(len(reads.every))
     rows = np.diff(reads.boundaries)
@@ -112,13 +114,14 @@ def sample(
         strata = (np.arange(SAMPLE_BLOCKS) + phase) * len(every) / SAMPLE_BLOCKS
         every = np.unique(strata.astype(int))
     held = int(rows[every].sum())
-    work = Draw(min(wanted / max(held, 1), 1.0), seed, missing)
+    work = Draw(min(wanted / max(held, 1), 1.0), seed, missing, sparse)
     (drawn,) = yield reads.counted(Sweep(work, [every.tolist()]))
-    if len(drawn.rows) < least and len(every) < len(reads.every):  # hardly any weight is there
+    if len(drawn.weights) < least and len(every) < len(reads.every):  # hardly any weight is there
         every, held = np.arange(len(reads.every)), n
-        work = Draw(min(SPARSE * wanted / n, 1.0), seed, missing)
+        work = Draw(min(SPARSE * wanted / n, 1.0), seed, missing, sparse)
         (drawn,) = yield reads.counted(Sweep(work, [every.tolist()]))
-    if not len(drawn.rows):
+    if not len(drawn.weights):
         raise DataError("All sample weights are zero: no row of the data counts.")
     complete = held == n and wanted >= held
-    return Sample.of(drawn.rows, drawn.weights, complete, share=min(wanted / n, 1.0))
+    make = Sample if issparse(drawn.rows) else Sample.of
+    return make(drawn.rows, drawn.weights, complete, share=min(wanted / n, 1.0))

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dem import html
 from dem.checks import check_number
 from dem.contract import Params
+from dem.history import History, as_table
 from dem.reading import Phase, Sweep
 from dem.starts import Errands
 
@@ -34,6 +36,7 @@ class Record:
     """One turn as the history keeps it: bounds in nats per row, seconds of wall time.
 
     groups : how many groups of blocks had their q set afresh in it.
+    weight : Σᵢ wᵢ of the rows behind it; 0 where that is not told.
     """
 
     turn: int
@@ -41,9 +44,11 @@ class Record:
     bound: float
     seconds: float
     groups: int = 1
+    weight: float = 0.0
 
     def __post_init__(self) -> None:
         check_number("turn", self.turn, int, 1)
+        check_number("weight", self.weight, float, 0)
         check_number("groups", self.groups, int, 1)
         check_number("seconds", self.seconds, float, 0)
         for name in ("bound_e", "bound"):
@@ -62,6 +67,7 @@ class Fit:
     n_passes : full reads of the data, start and sample included (a partial read counts in part).
     phases : rows read and seconds, of the sample, the start, and the turns.
     degenerate : what is wrong with components that collapsed or starved, in words.
+    attempts : the history of each start, where there were several.
     """
 
     model: Any  # a Model
@@ -72,11 +78,40 @@ class Fit:
     n_passes: float
     phases: tuple[Phase, ...] = ()
     degenerate: tuple[str, ...] = ()
+    attempts: tuple[tuple[Record, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.history, tuple):  # a file may have anything here
+            object.__setattr__(self, "history", History(self.history))
 
     @property
     def lower_bound(self) -> float:
         """The bound after the last E half-step, per row; −∞ before the first."""
         return self.history[-1].bound_e if self.history else -math.inf
+
+    def plot(self, ax: Any = None) -> Any:
+        """The bound per row after each turn, of every attempt, as matplotlib Axes.
+
+        Raises ModuleNotFoundError without matplotlib, which the extra `plot` brings.
+        """
+        from dem.plots import plot_bounds
+
+        attempts = self.attempts or (self.history,)
+        return plot_bounds(attempts, attempts.index(self.history), ax)
+
+    def _repr_html_(self) -> str:
+        ended = "interrupted" if self.interrupted else "converged" if self.converged else "stopped"
+        seconds = sum(phase.seconds for phase in self.phases)
+        shown = {
+            "model": self.model,
+            "bound, nats per row": self.lower_bound,
+            "turns": f"{len(self.history)}, {ended}",
+            "passes over the data": f"{self.n_passes:.3g}",
+            "seconds": f"{seconds:.3g}",
+        }
+        curve = html.curve([record.bound for record in self.history])
+        turns = html.folded("turn by turn", as_table(self.history))
+        return html.card("Fit", " ", curve, html.facts(shown), html.listed(self.degenerate), turns)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,29 @@ class FullBatch:
 
 
 @dataclass(frozen=True)
+class Once:
+    """Full batches of a model whose statistics do not depend on θ: one read, which is remembered.
+
+    Such a model has an attribute `fixed`, True. All turns but the first take no time to speak of.
+    """
+
+    groups: ClassVar[int] = 1
+
+    def choose(self, turn: int, n_groups: int) -> tuple[int, ...]:
+        return _every(n_groups)
+
+    def merge(
+        self, memory: Stats | None, groups: tuple[int, ...], fresh: tuple[Stats, ...], n_groups: int
+    ) -> tuple[Stats, Stats]:
+        total = reduce(add, fresh)
+        return total, total
+
+    def known(self, memory: Stats | None) -> Stats | None:
+        """The statistics of all the data, if they have been read."""
+        return memory
+
+
+@dataclass(frozen=True)
 class Incremental:
     """An M-step after every group of blocks (Neal and Hinton 1998): L never falls.
 
@@ -114,6 +137,59 @@ class Stepwise:
             return Average(1, stats), stats
         rate = (memory.count + 2) ** -self.power
         stats = memory.stats * (1 - rate) + stats * rate
+        return Average(memory.count + 1, stats), stats
+
+
+@dataclass(frozen=True)
+class Online:
+    """Stepwise from the first turn on, as online variational Bayes (Hoffman, Blei and Bach 2010).
+
+    The average begins with what the start stands for: the statistics whose M-step it is, which the
+    model tells, `imagined(params)`, of no weight. After the k-th group it moves towards that
+    group's, scaled up to all of the data, by (offset + k)^−power; after some reads of the data full
+    batches follow. Until then the bounds are estimates.
+
+    groups : minibatches in one read of the data.
+    sweeps : reads of the data before the batches begin.
+    power : above 0.5, or the average does not settle, and at most 1.
+    offset : the larger, the less the first groups count.
+    """
+
+    estimates: ClassVar[bool] = True
+
+    groups: int = 64
+    sweeps: int = 2
+    power: float = 0.7
+    offset: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_number("groups", self.groups, int, 1)
+        check_number("sweeps", self.sweeps, int, 0)
+        check_number("power", self.power, float, 0.5)
+        check_number("offset", self.offset, float, 0)
+        if not 0.5 < self.power <= 1:
+            raise ValueError(f"power must be above 0.5 and at most 1, got {self.power}.")
+
+    def begin(self, model: Any, params: Any) -> Average:
+        """What is remembered before the first turn."""
+        return Average(0, model.imagined(params))
+
+    def choose(self, turn: int, n_groups: int) -> tuple[int, ...]:
+        if turn > self.sweeps * n_groups:
+            return _every(n_groups)
+        return ((turn - 1) % n_groups,)
+
+    def merge(
+        self,
+        memory: Average,
+        groups: tuple[int, ...],
+        fresh: tuple[Stats, ...],
+        n_groups: int,
+    ) -> tuple[Average, Stats]:
+        stats = reduce(add, fresh) * (n_groups / len(groups))
+        if len(groups) < n_groups:
+            rate = (self.offset + memory.count + 1) ** -self.power
+            stats = memory.stats * (1 - rate) + stats * rate
         return Average(memory.count + 1, stats), stats
 
 

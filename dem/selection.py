@@ -54,7 +54,9 @@ def select(
     cannot come up with the best any more. A last read makes the table.
 
     models : by name, or a sequence, whose names are their own words. Such as
-        ``{f"K={k}": dem.Mixture(k, dem.Gaussian()) for k in range(1, 21)}``.
+        ``{f"K={k}": dem.Mixture(k, dem.Gaussian()) for k in range(1, 21)}``. One that is listed
+        again, by another name, begins with other random numbers: the table then tells how much
+        hangs on the start.
     criterion : "bic", "aic", "icl" or "held_out": the best of those that were not given up wins.
     held_out : a share of the rows, chosen by a hash of their number and the seed, that no model
         is fitted to, for their mean log-likelihood.
@@ -71,6 +73,7 @@ def select(
     if not isinstance(models, Mapping):
         models = {repr(model): model for model in models}
     manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
+    listed = tuple(models.values())
     climbs = tuple(
         Climb(
             model,
@@ -79,11 +82,11 @@ def select(
             stop=Aitken(),
             max_iter=max_iter,
             tol=tol,
-            seed=seed,
+            seed=seed + listed[:i].count(model),
             max_passes=max_passes,
             max_time=max_time,
         )
-        for model in models.values()
+        for i, model in enumerate(listed)
     )
     race = Race(climbs, tuple(models), criterion, held_out, tuple(rungs), seed)
     keeper = checkpoints.keeper(checkpoint, race, manifest, checkpoint_seconds)

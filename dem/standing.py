@@ -73,6 +73,9 @@ def _check_fit(climb: Climb, fit: Any) -> None:
     check_number("n_passes", fit.n_passes, float, 0)
     check_all("phases", fit.phases, Phase)
     check_all("degenerate", fit.degenerate, str)
+    check_all("attempts", fit.attempts, tuple)
+    for history in fit.attempts:
+        _check_history(history)
     check_offers("model", fit.model, Model)
     for model in (climb.model, fit.model):
         _check_params(model, fit.params)
@@ -109,6 +112,7 @@ def _check_memory(climb: Climb, state: State, n_groups: int, n_columns: int) -> 
     _, merged = climb.schedule.merge(kept, groups, (blank,) * len(groups), n_groups)
     if _shapes(merged) != _shapes(blank):
         raise ValueError("what the schedule remembers are no statistics")
+    climb.accelerate.leap(model, params, trail)
     trail = climb.accelerate.follow(model, trail, params, params, None)
     climb.accelerate.leap(model, params, trail)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from dem import html
 from dem.contract import Array
 from dem.criteria import Criteria
 from dem.reading import Phase
@@ -69,6 +70,39 @@ class Selected:
     @property
     def converged(self) -> bool:
         return self.fit.converged
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame, by the candidates' names."""
+        from pandas import DataFrame
+
+        return DataFrame(self.table).set_index("name")
+
+    def plot(self, criteria: Sequence[str] = ("bic", "icl"), ax: Any = None) -> Any:
+        """Criteria against the number of components, as matplotlib Axes.
+
+        A line for each criterion and kind of model. A model that was listed several times, and so
+        had several starts, has a bar from the best to the worst of them. Candidates that were
+        given up early are hollow.
+
+        Raises ValueError for what is no criterion, ModuleNotFoundError without matplotlib.
+        """
+        from dem.plots import plot_selection
+
+        models = [fit.model for fit in self.fits]
+        lost = [fit.interrupted for fit in self.fits]
+        return plot_selection(self.table, models, self.best, lost, criteria, ax)
+
+    def _repr_html_(self) -> str:
+        head = ["", "log-likelihood", "parameters", "BIC", "AIC", "ICL", "held out", "turns", ""]
+        rows: list[list[Any]] = [
+            [*row[:-1], "given up" if fit.interrupted else "converged" if row.converged else ""]
+            for row, fit in zip(self.table, self.fits, strict=True)
+        ]
+        if all(math.isnan(candidate.held_out) for candidate in self.table):
+            for line in (head, *rows):
+                del line[6]
+        shown = {"best": self.table[self.best].name, "passes over the data": f"{self.n_passes:.3g}"}
+        return html.card("Selection", html.facts(shown), html.table(head, rows, self.best))
 
 
 def tabulate(

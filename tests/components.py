@@ -15,6 +15,7 @@ from dem.families import (
     Categorical,
     Diagonal,
     Exponential,
+    Factors,
     Full,
     Gamma,
     Gaussian,
@@ -23,6 +24,7 @@ from dem.families import (
     NegativeBinomial,
     Normal,
     Poisson,
+    Principal,
     Product,
     Spherical,
     StudentT,
@@ -219,7 +221,8 @@ def _gaussian(form: Any) -> Component:
 
 
 COMPONENTS |= {
-    f"Gaussian {form.name}": _gaussian(form) for form in (Full(), Tied(), Diagonal(), Spherical())
+    f"Gaussian {form.name}": _gaussian(form)
+    for form in (Full(), Tied(), Diagonal(), Spherical(), Factors(1), Principal(1))
 }
 
 

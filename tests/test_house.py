@@ -1,6 +1,7 @@
 """The house rules: style, types, the arrows between modules, and what an import costs."""
 
 import json
+import pkgutil
 import subprocess
 from pathlib import Path
 
@@ -80,3 +81,8 @@ def test_every_built_in_name_can_be_saved() -> None:
 
 def test_types_are_shipped() -> None:
     assert (Path(dem.__file__).parent / "py.typed").is_file()
+
+
+def test_no_module_stands_in_the_way_of_a_public_name() -> None:
+    """Importing dem/fit.py, if there were one, would make `dem.fit` a module."""
+    assert not {module.name for module in pkgutil.iter_modules(dem.__path__)} & set(dem.__all__)

@@ -3,6 +3,7 @@
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -301,3 +302,24 @@ def test_durations_as_a_person_says_them(seconds: float, said: str) -> None:
     from dem.report.progress import _span
 
     assert _span(seconds) == said
+
+
+@pytest.mark.parametrize(("reason", "total"), [("converged", 3), ("failed", 10)])
+def test_a_notebook_bar_is_red_only_if_the_fit_failed(reason: str, total: int) -> None:
+    """It is red where it ends before it is full, whatever the reason."""
+    pytest.importorskip("ipywidgets")
+    from tqdm.notebook import tqdm
+
+    class Notebook(Bars):
+        def _bar(self, **options: Any) -> Any:
+            self.bar = tqdm(display=False, **options)
+            return self.bar
+
+    bars = Notebook(Terminal(), clock=Clock())
+    bars.on_start("mixture", 10)
+    for turn in (1, 2, 3):
+        bars.on_step(Step(turn, -1.0))
+    bars.on_end(reason)
+    shown = bars.bar.container.children[1]
+    assert (shown.value, shown.max) == (3, total)
+    assert shown.bar_style == ("success" if reason == "converged" else "danger")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import click
@@ -15,11 +16,20 @@ from dem.cli.options import (
     labels_option,
     quiet_option,
     response_option,
+    sequence_options,
     weights_option,
 )
 from dem.cli.outcome import ENDING, Interrupted
-from dem.cli.recipe import REGRESSIONS, estimator_of, recipe_options, response_of
-from dem.cli.tables import figures
+from dem.cli.recipe import (
+    CHAINS,
+    LATENT,
+    REGRESSIONS,
+    estimator_of,
+    recipe_options,
+    response_of,
+    sequences_of,
+)
+from dem.cli.say import note, observer, summary
 
 
 @click.command()
@@ -32,6 +42,7 @@ from dem.cli.tables import figures
 @weights_option
 @labels_option
 @response_option
+@sequence_options
 @cluster_options
 @quiet_option
 @debug_option
@@ -46,6 +57,8 @@ def fit(
     weights: str | None,
     labels: str | None,
     response: str | None,
+    lengths: str | None,
+    groups: str | None,
     scheduler: str | None,
     workers: int | None,
     threads: int | None,
@@ -64,9 +77,9 @@ def fit(
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
     estimator = estimator_of(model, options)
-    known = response_of(model, response)
+    known = response_of(model, response) | sequences_of(model, lengths, groups)
     if labels is not None:
-        if model in ("k-means", REGRESSIONS):
+        if model in ("k-means", REGRESSIONS, *LATENT, *CHAINS):
             raise click.UsageError(f"{model} takes no --labels.")
         known["labels"] = labels
     from dem import checkpoint as checkpoints
@@ -74,13 +87,13 @@ def fit(
     from dem.cli.resume import refuse_another
     from dem.cli.target import check_apart, check_model
     from dem.cli.watch import Watch
+    from dem.engine.patience import patiently
     from dem.engine.signals import deferred
-    from dem.report.progress import Progress, Silent
     from dem.store import save
     from dem.store.place import Place
 
     # Whatever can be refused is refused before an hour of fitting.
-    read = [path for path in (data, weights, labels) if path is not None]
+    read = [path for path in (data, weights, labels, lengths) if path is not None]
     saved = None
     if checkpoint is not None:
         check_apart(Place.of(checkpoint), read)
@@ -89,18 +102,19 @@ def fit(
                 saved = checkpoints.load(checkpoint)
             refuse_another(saved, model, estimator, _typed(ctx) & options.keys())
     if out is None:
-        click.echo("Note: the model will not be kept; --out MODEL says where to.", err=True)
+        note("the model will not be kept; --out MODEL says where to.", "Note")
     else:
         around = [*read, checkpoint] if checkpoint else read
         check_model(out, overwrite or saved is not None, keep=around)
     rows, columns = (m := opened(estimator, data, weights)).n_rows, m.n_columns
-    watch = Watch(Silent() if quiet else Progress(), ctx.meta.get(ENDING))
+    watch = Watch(observer(quiet), ctx.meta.get(ENDING))
     estimator.set_params(verbose=watch)
     done = "no turn was complete, so nothing was written."
     try:
         with cluster(scheduler, workers, threads, quiet):
             began = time.perf_counter()
             if saved is not None:
+                known |= {name: getattr(estimator, name) for name in estimator.face}
                 estimator = type(estimator).resume(
                     checkpoint, data, weights, max_iter=options["max_iter"], verbose=watch, **known
                 )
@@ -113,24 +127,21 @@ def fit(
             done = f"{turn} was not kept."
             if out is not None:
                 with deferred():
-                    save(estimator, out)
+                    patiently(partial(save, estimator, out), f"{turn} could not be written")
                     done = f"{turn} was written to {out}."
     except KeyboardInterrupt as error:
         raise Interrupted(done) from error
-    click.echo(
-        figures(
-            {
-                "rows": f"{rows:,}",
-                "columns": f"{columns:,}",
-                "turns": f"{estimator.n_iter_}",
-                "converged": "yes" if getattr(estimator, "converged_", watch.converged) else "no",
-                **_objective(estimator, rows),
-                "passes": f"{estimator.n_passes_:.3g}",
-                "seconds": f"{seconds:.3g}",
-                "model": out or "not kept",
-            }
-        )
-    )
+    facts = {
+        "rows": (rows, ","),
+        "columns": (columns, ","),
+        "turns": (estimator.n_iter_, ""),
+        "converged": (bool(getattr(estimator, "converged_", watch.converged)), ""),
+        **_objective(estimator, rows),
+        "passes": (estimator.n_passes_, ".3g"),
+        "seconds": (seconds, ".3g"),
+        "model": (out or "not kept", ""),
+    }
+    summary("fitted", facts)
     if watch.interrupted:
         raise Interrupted(done)
 
@@ -141,8 +152,8 @@ def _typed(ctx: click.Context) -> set[str]:
     return {name for name in ctx.params if ctx.get_parameter_source(name) is not default}
 
 
-def _objective(estimator: Any, rows: int) -> dict[str, str]:
+def _objective(estimator: Any, rows: int) -> dict[str, tuple[float, str]]:
     """What the fit has made as good as it could."""
     if hasattr(estimator, "inertia_"):
-        return {"inertia per row": f"{estimator.inertia_ / rows:.8g}"}
-    return {"bound per row": f"{estimator.lower_bound_:.8g}"}
+        return {"inertia per row": (float(estimator.inertia_) / rows, ".8g")}
+    return {"bound per row": (float(estimator.lower_bound_), ".8g")}

@@ -14,12 +14,14 @@ from dem.cli.options import (
     json_option,
     quiet_option,
     response_option,
+    sequence_options,
     warn_of_no_workers,
     weights_option,
 )
 from dem.cli.outcome import Interrupted
-from dem.cli.recipe import estimator_of, recipe_options, response_of
-from dem.cli.tables import figures, table
+from dem.cli.recipe import estimator_of, recipe_options, response_of, sequences_of
+from dem.cli.say import observer, summary
+from dem.cli.tables import table
 
 scheduler_option = click.option(
     "--scheduler", metavar="ADDRESS", required=True, help="Where the Dask scheduler listens."
@@ -33,6 +35,7 @@ scheduler_option = click.option(
 @click.option("--run", metavar="NAME", help="What to call the run.  [run-1a2b3c4d]")
 @weights_option
 @response_option
+@sequence_options
 @scheduler_option
 @debug_option
 def submit(
@@ -40,6 +43,8 @@ def submit(
     model: str,
     weights: str | None,
     response: str | None,
+    lengths: str | None,
+    groups: str | None,
     run: str | None,
     scheduler: str,
     **options: Any,
@@ -50,8 +55,9 @@ def submit(
     are those of `dem fit`; `dem attach` waits for the model and keeps it.
     """
     estimator, known = estimator_of(model, options), response_of(model, response)
-    if model == "k-means":
-        raise click.UsageError("k-means needs the data in the end: use `dem fit --scheduler`.")
+    known |= sequences_of(model, lengths, groups)
+    if model in ("k-means", "pca"):
+        raise click.UsageError(f"{model} needs the data in the end: use `dem fit --scheduler`.")
     from dem.engine.session import session
 
     with session(scheduler) as here:
@@ -75,7 +81,6 @@ def attach(run: str, out: str | None, overwrite: bool, scheduler: str, quiet: bo
     from dem.cli.select import shown
     from dem.cli.target import check_model
     from dem.engine.session import session
-    from dem.report.progress import Progress, Silent
     from dem.store import save
     from dem.table import Selected
 
@@ -85,7 +90,7 @@ def attach(run: str, out: str | None, overwrite: bool, scheduler: str, quiet: bo
         warn_of_no_workers(here.workers)
         job = _attached(run)
         try:
-            fitted = job.follow(Silent() if quiet else Progress(), cancel=False)
+            fitted = job.follow(observer(quiet), cancel=False)
         except KeyboardInterrupt as error:
             raise Interrupted(f"{run} goes on.") from error
     if isinstance(fitted, Selected):
@@ -93,17 +98,14 @@ def attach(run: str, out: str | None, overwrite: bool, scheduler: str, quiet: bo
         fitted = fitted.fit
     if out is not None:
         save(fitted, out)
-    click.echo(
-        figures(
-            {
-                "turns": f"{len(fitted.history)}",
-                "converged": "yes" if fitted.converged else "no",
-                "bound per row": f"{fitted.lower_bound:.8g}",
-                "passes": f"{fitted.n_passes:.3g}",
-                "model": out or "not kept",
-            }
-        )
-    )
+    facts = {
+        "turns": (len(fitted.history), ""),
+        "converged": (bool(fitted.converged), ""),
+        "bound per row": (float(fitted.lower_bound), ".8g"),
+        "passes": (float(fitted.n_passes), ".3g"),
+        "model": (out or "not kept", ""),
+    }
+    summary("fitted", facts)
 
 
 @click.command()

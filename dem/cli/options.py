@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dem.cli.outcome import DEBUG
+from dem.cli.say import note
 
 
 def _set_debug(ctx: click.Context, option: click.Parameter, value: bool) -> None:
@@ -39,6 +40,24 @@ labels_option = click.option(
     help="Which component each row comes from, -1 where unknown: a one-dimensional array, stored "
     "like DATA.",
 )
+
+
+def sequence_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--lengths and --groups, of which one may be given."""
+    for option in (
+        click.option(
+            "--groups",
+            metavar="COLUMN",
+            help="Where sequences end: where this column changes, which is then no other.",
+        ),
+        click.option(
+            "--lengths",
+            metavar="PATH",
+            help="Of the sequences in DATA, one after the other: a one-dimensional array.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 response_option = click.option(
@@ -96,7 +115,7 @@ def cluster(
             place = f", dashboard {here.dashboard}" if here.dashboard else ""
             plural = "s" * (here.workers != 1)
             where = f"{here.workers} worker{plural} at {here.address}"
-            click.echo(f"Cluster of {where}{place}", err=True)
+            note(f"Cluster of {where}{place}")
         warn_of_no_workers(here.workers)
         yield
 
@@ -104,4 +123,4 @@ def cluster(
 def warn_of_no_workers(workers: int) -> None:
     """Say so where nothing can go on for lack of workers."""
     if not workers:
-        click.echo("Warning: the scheduler has no workers yet; waiting for some.", err=True)
+        note("the scheduler has no workers yet; waiting for some.", "Warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import IO, Any, TextIO
 
 import click
 
+from dem.cli.say import in_json, note
 from dem.cli.signals import once
 
 DEBUG, ENDING = "dem.cli.debug", "dem.cli.ending"
@@ -33,8 +35,38 @@ class Interrupted(click.ClickException):
         return 128 + self.number
 
     def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.format_message(), file=file, err=True)
+
+    def format_message(self) -> str:
         word = "Terminated" if self.number == signal.SIGTERM else "Interrupted"
-        click.echo(f"{word}: {self.message}", file=file, err=True)
+        return f"{word}: {self.message}"
+
+
+class Passing(click.ClickException):
+    """An error that may not come again: sysexits.h calls it a temporary failure."""
+
+    exit_code = 75
+
+
+class Logged(click.ClickException):
+    """An error as a line of the log, with its exit code."""
+
+    def __init__(self, error: BaseException) -> None:
+        known = error if isinstance(error, click.ClickException) else None
+        super().__init__(known.format_message() if known else in_a_line(error))
+        self._exit_code = known.exit_code if known else 1
+        self.fault = None if known else error
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return self._exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        from dem.observe.logs import LOGGER
+
+        logging.getLogger(LOGGER).error(
+            self.message, exc_info=self.fault, extra={"fields": {"exit_code": self.exit_code}}
+        )
 
 
 class Commands(click.Group):
@@ -49,6 +81,8 @@ class Commands(click.Group):
                 end = _in_order(error, ctx, bool(ending.heard))
                 if isinstance(end, Interrupted):
                     end = Interrupted(end.message, ending.heard or signal.SIGINT)
+                if in_json() and not isinstance(end, click.exceptions.Exit):
+                    end = Logged(end)
                 if end is error:
                     raise
                 raise end from error
@@ -65,7 +99,11 @@ def _in_order(error: BaseException, ctx: click.Context, interrupted: bool) -> Ba
         return error
     if interrupted:  # such as a connection that a worker, ended by the same signal, has dropped
         return Interrupted(in_a_line(error))
-    return click.ClickException(in_a_line(error)) if isinstance(error, EXPECTED) else error
+    from dem.engine.patience import may_pass, of_a_store
+
+    if not isinstance(error, EXPECTED) and not of_a_store(error):
+        return error
+    return (Passing if may_pass(error) else click.ClickException)(in_a_line(error))
 
 
 def in_a_line(error: BaseException | Warning) -> str:
@@ -91,7 +129,7 @@ def _warnings_in_a_line(ctx: click.Context) -> Iterator[None]:
     ) -> None:
         text = in_a_line(message) if isinstance(message, Warning) else message
         where = f" ({category.__name__}, {filename}:{lineno})" if ctx.meta.get(DEBUG) else ""
-        click.echo(f"Warning: {text}{where}", err=True)
+        note(f"{text}{where}", "Warning")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

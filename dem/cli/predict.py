@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dem.cli.options import cluster, cluster_options, debug_option, quiet_option
+from dem.cli.options import (
+    cluster,
+    cluster_options,
+    debug_option,
+    quiet_option,
+    sequence_options,
+)
+from dem.cli.recipe import sequences_of
 
 if TYPE_CHECKING:
     from dem.cli.target import Target
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--proba", is_flag=True, help="Write p(component | row) rather than labels.")
 @click.option("--overwrite", is_flag=True, help="Replace the labels that are there.")
+@sequence_options
 @cluster_options
 @quiet_option
 @debug_option
@@ -33,12 +41,17 @@ def predict(
     out: str,
     proba: bool,
     overwrite: bool,
+    lengths: str | None,
+    groups: str | None,
     scheduler: str | None,
     workers: int | None,
     threads: int | None,
     quiet: bool,
 ) -> None:
     """Write the most probable component of each row of DATA under MODEL.
+
+    Of factor analyses and principal components, the coordinates of each row; of hidden Markov
+    models, the states of the most probable path.
 
     LABELS appears whole at the end, or not at all.
     """
@@ -50,10 +63,17 @@ def predict(
     estimator = load(model)
     if proba and not hasattr(estimator, "predict_proba"):
         raise click.UsageError(f"{type(estimator).__name__} has no probabilities: leave --proba.")
+    known = sequences_of(type(estimator).__name__, lengths, groups)
     with cluster(scheduler, workers, threads, quiet):
-        lazy = estimator.predict_proba(data) if proba else estimator.predict(data)
+        lazy = getattr(estimator, _method(estimator, proba))(data, **known)
         _write(target, lazy, quiet)
     click.echo(f"{lazy.shape[0]:,} rows written to {out}")
+
+
+def _method(estimator: Any, proba: bool) -> str:
+    if proba:
+        return "predict_proba"
+    return "predict" if hasattr(estimator, "predict") else "transform"
 
 
 def _write(target: Target, lazy: Any, quiet: bool) -> None:

@@ -17,6 +17,14 @@ MODELS = {
     "bayesian-gaussian-mixture": "BayesianGaussianMixture",
     "mixed-mixture": "MixedMixture",
     "mixture-of-regressions": "MixtureOfRegressions",
+    "factor-analysis": "FactorAnalysis",
+    "pca": "PCA",
+    "dawid-skene": "DawidSkene",
+    "fellegi-sunter": "FellegiSunter",
+    "gaussian-hmm": "GaussianHMM",
+    "categorical-hmm": "CategoricalHMM",
+    "poisson-hmm": "PoissonHMM",
+    "latent-dirichlet-allocation": "LatentDirichletAllocation",
 }
 COVARIANCES = ("full", "tied", "diag", "spherical")
 # Those of Gaussian mixtures alone, of which the last have the names of mclust.
@@ -28,31 +36,57 @@ STARTS = ("warm", "annealed", "k-means||", "k-means++", "kmeans", "random", "ran
 POSTERIORS = ("exact", "hard")
 SCHEDULES = ("auto", "batch", "incremental", "stepwise", "variance-reduced")
 
+LEARNING = ("batch", "online", "incremental")
+
 REGRESSIONS = "mixture-of-regressions"
+TOPICS = "latent-dirichlet-allocation"
+LATENT = ("factor-analysis", "pca")
+CHAINS = ("gaussian-hmm", "categorical-hmm", "poisson-hmm")
+TOPOLOGIES = ("ergodic", "left-right")
 MIXTURE_ONLY = ("posterior", "schedule", "max_passes", "max_time")
 # Options that only some models have.
 OF_SOME = {
-    "covariance": ("gaussian-mixture", "student-t-mixture", "bayesian-gaussian-mixture"),
-    "reg_covar": ("gaussian-mixture", "bayesian-gaussian-mixture"),
-    "missing": ("gaussian-mixture",),
+    "covariance": (
+        *("gaussian-mixture", "student-t-mixture", "bayesian-gaussian-mixture", "gaussian-hmm"),
+    ),
+    "reg_covar": ("gaussian-mixture", "bayesian-gaussian-mixture", "gaussian-hmm"),
+    "missing": ("gaussian-mixture", "gaussian-hmm", *LATENT),
+    "topology": CHAINS,
     "concentration": ("bayesian-gaussian-mixture",),
     "df": ("student-t-mixture",),
     "binarize": ("bernoulli-mixture",),
-    "levels": ("categorical-mixture",),
+    "factors": ("gaussian-mixture",),
+    "levels": ("categorical-mixture", "fellegi-sunter", "categorical-hmm"),
+    "raters": ("dawid-skene",),
+    "rotation": ("factor-analysis",),
+    "whiten": ("pca",),
     "families": ("mixed-mixture",),
     "regression": (REGRESSIONS,),
     "concomitant": (REGRESSIONS,),
+    "learning": (TOPICS,),
 }
+# Options that some models lack; of these, the seed has a default.
+LACKING = {
+    **dict.fromkeys(LATENT, ("init", "n_init", *MIXTURE_ONLY, "seed")),
+    **dict.fromkeys(("dawid-skene", "fellegi-sunter"), ("k", "init", "n_init")),
+    TOPICS: ("tol", "init", "n_init", "posterior", "schedule", "max_passes"),
+}
+OPEN = ("pca", "dawid-skene", "fellegi-sunter")  # which find a number of components themselves
 # What the estimators call the options, where they call them otherwise.
 MIXTURES = {
     "k": "n_components",
     "concentration": "weight_concentration_prior",
     "covariance": "covariance_type",
+    "factors": "covariance_type",
     "init": "init_params",
     "regression": "family",
     "seed": "random_state",
 }
-NAMES = dict.fromkeys(MODELS, MIXTURES) | {"k-means": {"k": "n_clusters", "seed": "random_state"}}
+NAMES = dict.fromkeys(MODELS, MIXTURES) | {
+    "k-means": {"k": "n_clusters", "seed": "random_state"},
+    "categorical-hmm": {**MIXTURES, "levels": "n_features"},
+    TOPICS: {"k": "n_components", "learning": "learning_method", "seed": "random_state"},
+}
 
 
 class Assigned(click.ParamType):
@@ -77,7 +111,7 @@ OPTIONS = (
         help="What to fit.",
     ),
     click.option(
-        "-k", "k", type=click.IntRange(min=1), required=True, help="Number of components."
+        "-k", "k", type=click.IntRange(min=1), help="Number of components, or of factors."
     ),
     click.option(
         "--covariance",
@@ -111,11 +145,33 @@ OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         help="Of the prior of Bayesian weights: the less, the fewer components.  [1 / k]",
     ),
+    click.option(
+        "--factors",
+        type=click.IntRange(min=1),
+        help="Gaussian components are factor analysers with so many factors.",
+    ),
+    click.option(
+        "--rotation", type=click.Choice(["varimax", "quartimax"]), help="Of factors.  [none]"
+    ),
+    click.option(
+        "--whiten",
+        flag_value=True,
+        default=None,
+        help="Principal components are scaled to variance 1.",
+    ),
+    click.option(
+        "--raters", metavar="A,A,B,...", help="Whose ratings the columns hold.  [one for each]"
+    ),
     click.option("--binarize", type=float, help="Bernoulli columns are 1 above this."),
     click.option(
         "--levels",
         type=click.IntRange(min=1),
         help="Categorical columns of numbers are codes below this.  [what is there]",
+    ),
+    click.option(
+        "--topology",
+        type=click.Choice(TOPOLOGIES),
+        help="Which states of a hidden Markov model may follow which.  [ergodic]",
     ),
     click.option(
         "--family",
@@ -134,6 +190,9 @@ OPTIONS = (
         flag_value=True,
         default=None,
         help="The weights of regressions depend on the covariates.",
+    ),
+    click.option(
+        "--learning", type=click.Choice(LEARNING), help="How topics are learned.  [batch]"
     ),
     click.option("--init", type=click.Choice(STARTS), help="Where to begin.  [warm; k-means||]"),
     click.option("--n-init", type=click.IntRange(min=1), help="Starts; the best one is kept.  [1]"),
@@ -172,8 +231,7 @@ def estimator_of(model: str, options: dict[str, Any]) -> Any:
             raise click.UsageError(f"{model} has no {option_of(name)}.")
     if given.get("covariance") in SHARED and model != "gaussian-mixture":
         raise click.UsageError(f"{model} has no --covariance {given['covariance']}.")
-    if "families" in given:
-        given["families"] = dict(given["families"])
+    given = _made(model, given)
     arguments = {NAMES[model].get(name, name): value for name, value in given.items()}
     if model == "k-means":
         for name in MIXTURE_ONLY:
@@ -186,6 +244,26 @@ def estimator_of(model: str, options: dict[str, Any]) -> Any:
     return getattr(estimators, MODELS[model])(**arguments)
 
 
+def _made(model: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The options as arguments; a UsageError for those that do not go together."""
+    for name in LACKING.get(model, ()):
+        if name != "seed" and name in given:
+            raise click.UsageError(f"{model} has no {option_of(name)}.")
+    if "k" not in given and model not in OPEN:
+        raise click.UsageError("Missing option '-k'.")
+    if "covariance" in given and "factors" in given:
+        raise click.UsageError("Give only one of --covariance and --factors.")
+    if "families" in given:
+        given["families"] = dict(given["families"])
+    if "raters" in given:
+        given["raters"] = given["raters"].split(",")
+    if "factors" in given:
+        from dem.families import Factors
+
+        given["factors"] = Factors(given["factors"])
+    return {name: value for name, value in given.items() if name not in LACKING.get(model, ())}
+
+
 def response_of(model: str, response: str | None) -> dict[str, Any]:
     """What a fit is given besides the data: y, for regressions."""
     if (model == REGRESSIONS) is (response is None):
@@ -194,6 +272,18 @@ def response_of(model: str, response: str | None) -> dict[str, Any]:
     if response is None:
         return {}
     return {"y": column_of(response)}
+
+
+def sequences_of(model: str, lengths: str | None, groups: str | None) -> dict[str, Any]:
+    """What a hidden Markov model is given besides the data; a UsageError for any other."""
+    if lengths is not None and groups is not None:
+        raise click.UsageError("Give only one of --lengths and --groups.")
+    given = {"lengths": lengths, "groups": groups}
+    found = {name: value for name, value in given.items() if value is not None}
+    for name in found:
+        if model not in (*CHAINS, *(MODELS[chain] for chain in CHAINS)):
+            raise click.UsageError(f"{model} takes no {option_of(name)}.")
+    return found
 
 
 def column_of(response: str) -> str | int:

@@ -33,6 +33,10 @@ def refuse_another(saved: Saved, model: str, estimator: Any, options: Iterable[s
         if name == "levels":  # a checkpoint has the numbers of levels of all columns
             family = bare(saved.climb.model, type(estimator).family_type).family
             kept = asked if set(family.levels) == {asked} else kept
+        if name == "raters" and asked is not None:  # a checkpoint numbers them
+            asked = tuple(list(dict.fromkeys(asked)).index(rater) for rater in asked)
+        if argument in estimator.face and kept is None:  # the fit does not depend on it
+            continue
         if name not in FREE and (isinstance(kept, np.ndarray) or kept != asked):
             option = option_of(name)
             raise DataError(

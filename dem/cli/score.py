@@ -15,9 +15,10 @@ from dem.cli.options import (
     debug_option,
     json_option,
     response_option,
+    sequence_options,
     weights_option,
 )
-from dem.cli.recipe import column_of
+from dem.cli.recipe import column_of, sequences_of
 from dem.cli.tables import figures, table
 
 
@@ -26,6 +27,7 @@ from dem.cli.tables import figures, table
 @click.argument("data")
 @weights_option
 @response_option
+@sequence_options
 @click.option(
     "--components",
     is_flag=True,
@@ -46,6 +48,8 @@ def score(
     components: bool,
     errors: bool,
     response: str | None,
+    lengths: str | None,
+    groups: str | None,
     scheduler: str | None,
     workers: int | None,
     threads: int | None,
@@ -54,7 +58,8 @@ def score(
     """Score DATA under MODEL: the mean log-likelihood of a row in nats, BIC and AIC.
 
     That is of responses, for regressions; they are in the column where they were in the fit, or in
-    --response. For k-means, the inertia: the sum of squared distances to the nearest centres.
+    --response. For k-means, the inertia: the sum of squared distances to the nearest centres. For
+    topics, the perplexity, and that of one half of each document given the other.
     """
     from dem.cli.models import load, opened
 
@@ -62,6 +67,7 @@ def score(
     known = {} if response is None else {"y": column_of(response)}
     if known and not hasattr(estimator, "response_"):
         raise click.UsageError(f"{type(estimator).__name__} takes no --response.")
+    known |= sequences_of(type(estimator).__name__, lengths, groups)
     rows = opened(estimator, data, weights).n_rows
     with cluster(scheduler, workers, threads, quiet=as_json):
         results = {"rows": rows, **_results(estimator, data, weights, known)}
@@ -116,6 +122,11 @@ def _results(
     """The figures, by one pass over the data."""
     if hasattr(estimator, "inertia_"):
         return {"inertia": -estimator.score(data, sample_weight=weights)}
+    if hasattr(estimator, "perplexity"):
+        return {
+            "perplexity": estimator.perplexity(data),
+            "completion_perplexity": estimator.completion_perplexity(data),
+        }
     found = estimator.criteria(data, weights, **known)
     return {
         "mean_log_likelihood": found.log_likelihood / found.n_samples,

@@ -17,6 +17,7 @@ from dem.cli.options import (
 )
 from dem.cli.outcome import ENDING, Interrupted
 from dem.cli.recipe import COVARIANCES, SHARED
+from dem.cli.say import observer
 from dem.cli.tables import table
 
 CRITERIA = ("bic", "aic", "icl", "held_out")
@@ -111,7 +112,6 @@ def select(
     from dem.cli.watch import Watch
     from dem.estimators import GaussianMixture
     from dem.estimators.gaussian_mixture import WORDS as FORMS
-    from dem.report.progress import Progress, Silent
     from dem.store.place import Place
     from dem.table import Selected
 
@@ -121,7 +121,7 @@ def select(
     again = resume and checkpoint is not None and checkpoints.exists(checkpoint)
     if out is not None:
         check_model(out, overwrite or again, keep=[*read, checkpoint] if checkpoint else read)
-    watch = Watch(Silent() if quiet or as_json else Progress(), ctx.meta.get(ENDING))
+    watch = Watch(observer(quiet or as_json), ctx.meta.get(ENDING))
     models = {
         f"{form} K={k}": dem.Mixture(k, dem.Gaussian(FORMS[form], reg_covar))
         for form in forms

@@ -13,8 +13,12 @@ from dem.cli.tables import figures, table
 
 DESCRIBED = (
     *("means", "covariances", "scales", "df", "rates", "probabilities", "levels", "parameters"),
+    *("components", "noise_variance", "mean", "explained_variance", "explained_variance_ratio"),
+    *("classes", "raters", "confusion_matrices", "match_weights", "converged", "lower_bound"),
+    *("startprob", "transmat", "lambdas", "emissionprob"),
     *("coef", "intercept", "sigma", "concomitant_coef", "concomitant_intercept"),
 )
+SHOWN = 12  # words of a topic
 
 
 @click.command()
@@ -48,6 +52,20 @@ def _facts(estimator: Any) -> dict[str, str]:
         "components": str(len(_cells(estimator))),
         "columns": str(estimator.n_features_in_),
     }
+    if hasattr(estimator, "top_words"):
+        return {
+            **facts,
+            "perplexity": f"{getattr(estimator, 'bound_', float('nan')):.8g} of the documents",
+            "turns": str(len(estimator.history_)),
+            "passes": f"{estimator.n_passes_:.3g}",
+        }
+    if hasattr(estimator, "components_"):
+        return {
+            **facts,
+            "log-likelihood": f"{estimator.lower_bound_:.8g} per row, of the fit",
+            "turns": str(estimator.n_iter_),
+            "passes": f"{estimator.n_passes_:.3g}",
+        }
     if not _is_mixture(estimator):
         return {
             **facts,
@@ -68,6 +86,9 @@ def _facts(estimator: Any) -> dict[str, str]:
 
 def _components(estimator: Any, width: int) -> str:
     """A line for each component: its number, weight, and what its rows are like."""
+    if hasattr(estimator, "top_words"):
+        words = (" ".join(map(str, words)) for words in estimator.top_words(SHOWN))
+        return table(["k", "words"], [[str(k), some] for k, some in enumerate(words)], width)
     weights = estimator.weights_ if _is_mixture(estimator) else None
     names = ["intercept"] * hasattr(estimator, "intercept_") + _columns(estimator)
     header = ["k", *(["weight"] if weights is not None else []), *names]
@@ -80,19 +101,35 @@ def _components(estimator: Any, width: int) -> str:
 
 def _cells(estimator: Any) -> list[list[str]]:
     """For each component and column the mean, slope, probability of 1, or commonest level."""
-    for name in ("means_", "cluster_centers_", "rates_"):
+    if hasattr(estimator, "confusion_matrices_"):
+        return _answers(estimator)
+    for name in ("means_", "cluster_centers_", "rates_", "lambdas_", "components_"):
         if hasattr(estimator, name):
             return [[f"{value:.4g}" for value in row] for row in getattr(estimator, name)]
     if hasattr(estimator, "coef_"):
         both = zip(estimator.intercept_, estimator.coef_, strict=True)
         return [[f"{value:.4g}" for value in (first, *rest)] for first, rest in both]
-    if hasattr(estimator, "parameters_"):
+    if hasattr(estimator, "emissionprob_"):
+        from numpy import split
+
+        parts = split(estimator.emissionprob_, estimator.n_features_in_, axis=1)
+        columns = [_commonest(part, range(part.shape[1])) for part in parts]
+    elif hasattr(estimator, "parameters_"):
         columns = _of_parts(estimator)
     elif isinstance(estimator.probabilities_, list):
         pairs = zip(estimator.probabilities_, estimator.levels_, strict=True)
         columns = [_commonest(probabilities, levels) for probabilities, levels in pairs]
     else:
         columns = [[f"{p:.4g}" for p in column] for column in estimator.probabilities_.T]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _answers(estimator: Any) -> list[list[str]]:
+    """The commonest answer of each column's rater, for each true class."""
+    raters = estimator.raters_.tolist()
+    own = raters if estimator.raters is None else list(estimator.raters)
+    matrices = [estimator.confusion_matrices_[raters.index(name)] for name in own]
+    columns = [_commonest(matrix, estimator.classes_) for matrix in matrices]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -133,6 +170,10 @@ def _record(estimator: Any) -> dict[str, Any]:
         "n_iter": estimator.n_iter_,
         "n_passes": estimator.n_passes_,
     }
+    if hasattr(estimator, "top_words"):
+        return {**common, "top_words": estimator.top_words(SHOWN)}
+    if hasattr(estimator, "components_"):
+        return {**common, **_parameters(estimator)}
     if not _is_mixture(estimator):
         return {
             **common,

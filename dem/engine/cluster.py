@@ -59,6 +59,7 @@ class Cluster:
         self._totals: list[Future] = []  # of the last pass
         self._pass: list[Future] = []  # the last that was large
         self.costs = plan.Costs()
+        self.seconds = plan.Seconds()  # of the last pass
         self._span = ExitStack()
         self._placement = Placement(manifest, client)
 
@@ -115,15 +116,18 @@ class Cluster:
         if busy and busy / threads > plan.SLOW_SECONDS:
             speeds = self.costs.speeds(type(work), workers)
         pieces = [self._placement.pieces(group, workers, n, speeds) for group in groups]
-        turn = next(self._turns)
+        turn, began = next(self._turns), time.perf_counter()
         shipped = self._shipped(work)
         dsk, roots = graph.build(self._name, turn, shipped, pieces)
         totals = self._gathered(
             dsk, roots, lambda: (min(self._done(f"{self._name}-{turn}"), n_blocks), n_blocks)
         )
-        self.costs.learn(type(work), plan.together(spent for _, spent in totals))
+        spent = plan.together(spent for _, spent, _ in totals)
+        self.costs.learn(type(work), spent)
+        waited = sum(waited for _, _, waited in totals)
+        self.seconds = plan.Seconds.of(time.perf_counter() - began, spent, waited, workers)
         self._tell(n_blocks, n_blocks)
-        return tuple(total for total, _ in totals)
+        return tuple(total for total, _, _ in totals)
 
     def _run(self, tasks: Sequence[Callable[[], Any]]) -> tuple[Any, ...]:
         shipped = self._shipped(tuple(tasks))

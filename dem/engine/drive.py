@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 from dem.engine.blas import one_blas_thread
 from dem.engine.hosts import Engine, check_memory
+from dem.engine.plan import Seconds
+from dem.engine.vitals import Clock
 from dem.reading import Sweep
 from dem.records import Begin, Fit, Interrupted, Requests, State
 from dem.starts import Errands
@@ -69,6 +71,9 @@ def drive(
     """
     answer, begun, otherwise = None, False, "failed"
     on_phase = getattr(observer, "on_phase", None)
+    on_vitals = getattr(observer, "on_vitals", None)
+    on_turn = getattr(observer, "on_turn", None)
+    clock = Clock(engine.manifest.boundaries)
 
     def begin(phase: str) -> None:
         nonlocal begun
@@ -84,10 +89,12 @@ def drive(
                 with one_blas_thread():  # the M-step: small matrices, and the same bits anywhere
                     request = requests.send(answer)
                 seconds = time.perf_counter() - began
+                clock.drove(seconds)
                 answer = None
                 if isinstance(request, Sweep):
                     begin(getattr(request.work, "description", ""))
                     answer = engine.sweep(request.work, request.groups)
+                    clock.swept(request.groups, getattr(engine, "seconds", Seconds()))
                 elif isinstance(request, Errands):
                     begin(request.description)
                     answer = engine.run(request.tasks)
@@ -98,10 +105,15 @@ def drive(
                     count = f" {request.state.attempt + 1}/{request.attempts}"
                     observer.on_start(f"EM{count * (request.attempts > 1)}", request.max_iter)
                     begun = True
+                    clock.clear()
                 else:
                     if keeper:
                         with _told(observer):
                             keeper.offer(request.state)
+                    if on_vitals:
+                        on_vitals(clock.done(request, getattr(keeper, "kept", 0.0)))
+                    if on_turn:
+                        on_turn(request)
                     observer.on_step(request.record)
                     if seconds > limits.m_step_seconds:
                         raise TooHeavy(request.state)

@@ -47,10 +47,11 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Timed:
-    """A partial sum, and what its tasks took on each worker."""
+    """A partial sum, what its tasks took on each worker, and seconds of it waited for reading."""
 
     nodes: reduce.Partial
     spent: plan.Spent
+    waited: float
 
 
 def build(
@@ -177,18 +178,18 @@ def _run(
     """A range task on a worker; `rows`, `weights`: results of the Futures that it rests on."""
     began, count = time.perf_counter(), counter(name)
     asked, mine = cloudpickle.loads(work), cloudpickle.loads(part).resolved(rows, weights)
+    waits: list[float] = []
+
+    def run(piece: task.Range) -> reduce.Partial:
+        return task.run(asked, piece, count, waits.append)
+
     if threads == 1:
-        return _timed(task.run(asked, mine, count), mine, time.perf_counter() - began)
-    with ThreadPoolExecutor(threads, "dem") as pool:
-        nodes = reduce.merge(
-            pool.map(lambda piece: task.run(asked, piece, count), task.shared_out(mine, threads)),
-            n_leaves,
-        )
-    return _timed(nodes, mine, threads * (time.perf_counter() - began))
-
-
-def _timed(nodes: reduce.Partial, part: task.Range, seconds: float) -> Timed:
-    return Timed(nodes, {get_worker().address: (len(part.blocks), seconds)})
+        nodes = run(mine)
+    else:
+        with ThreadPoolExecutor(threads, "dem") as pool:
+            nodes = reduce.merge(pool.map(run, task.shared_out(mine, threads)), n_leaves)
+    seconds = threads * (time.perf_counter() - began)
+    return Timed(nodes, {get_worker().address: (len(mine.blocks), seconds)}, sum(waits))
 
 
 def _errand(shipped: bytes, i: int) -> Any:
@@ -197,17 +198,19 @@ def _errand(shipped: bytes, i: int) -> Any:
 
 def _run_all(
     name: str, work: bytes, part: bytes, n_leaves: int, *rest: Any
-) -> tuple[Any, plan.Spent]:
+) -> tuple[Any, plan.Spent, float]:
     """A range task that is the whole of a pass."""
     return _root([_run(name, work, part, n_leaves, *rest)], n_leaves)
 
 
 def _merge(parts: list[Timed], n_leaves: int) -> Timed:
     nodes = reduce.merge((part.nodes for part in parts), n_leaves)
-    return Timed(nodes, plan.together(part.spent for part in parts))
+    return Timed(
+        nodes, plan.together(part.spent for part in parts), sum(part.waited for part in parts)
+    )
 
 
-def _root(parts: list[Timed], n_leaves: int) -> tuple[Any, plan.Spent]:
-    """(the sum of all leaves, what the range tasks took on each worker)."""
+def _root(parts: list[Timed], n_leaves: int) -> tuple[Any, plan.Spent, float]:
+    """(the sum of all leaves, what the range tasks took on each worker, and waited for reads)."""
     whole = _merge(parts, n_leaves)
-    return reduce.root(whole.nodes, n_leaves), whole.spent
+    return reduce.root(whole.nodes, n_leaves), whole.spent, whole.waited

@@ -16,8 +16,10 @@ import numpy as np
 
 from dem.engine.readers.base import Reader, Source, is_a, row_bytes
 from dem.engine.readers.codes import Codes
+from dem.engine.readers.sparse import is_sparse, open_sparse
 from dem.engine.readers.weights import open_weights
 from dem.errors import DataError
+from dem.urls import check_url
 
 __all__ = ["Manifest", "Reader", "cut", "open_data", "open_source"]
 
@@ -58,8 +60,15 @@ class Manifest:
         return len(self.boundaries) - 1
 
     @property
+    def sparse(self) -> bool:
+        """Whether blocks are CSR arrays."""
+        return getattr(self.reader, "sparse", False)
+
+    @property
     def block_bytes(self) -> int:
-        """Bytes of the largest block."""
+        """Bytes of the largest block; of a sparse one, where nobody knows, those that suit."""
+        if self.sparse:
+            return getattr(self.reader, "block_bytes", BLOCK_BYTES)
         return int(np.diff(self.boundaries).max()) * self.n_columns * self.dtype.itemsize
 
     def rows_of(self, block: int) -> slice:
@@ -77,7 +86,9 @@ class Manifest:
         return digest.hexdigest()
 
 
-def open_data(data: Any, *, weights: Any = None, block_bytes: int | None = None) -> Manifest:
+def open_data(
+    data: Any, *, weights: Any = None, block_bytes: int | None = None, sparse: bool = False
+) -> Manifest:
     """Find out what the data is, without reading more of it than that needs.
 
     data : NumPy array, memory map, nested lists, pandas or Dask dataframe, Dask array, Zarr array,
@@ -87,22 +98,26 @@ def open_data(data: Any, *, weights: Any = None, block_bytes: int | None = None)
     block_bytes : the wanted size of a block for data on disk: 8 MB, or for less than 64 MB an
         eighth of the data (at least 2 MB), so that several threads have some. Arrays in memory
         have blocks of about 4 MB, and Dask arrays keep their own chunks.
+    sparse : whether data that are sparse stay so, as CSR: scipy matrices, lists of them, Dask
+        arrays of them, and Zarr groups of the arrays data, indices and indptr.
 
     Raises `DataError` for data that cannot be used, FileNotFoundError for a path that does not
     exist, TypeError for a kind of object that is not supported.
     """
-    manifest = cut(open_source(data), weights=weights, block_bytes=block_bytes)
+    source = open_source(data, sparse=sparse)
+    manifest = cut(source, weights=weights, block_bytes=block_bytes)
     return replace(manifest, place=place_of(data))
 
 
-def open_source(data: Any, codes: Codes | None = None) -> Source:
+def open_source(data: Any, codes: Codes | None = None, sparse: bool = False) -> Source:
     """What `open_data` does before it cuts the data into blocks, with the same errors.
 
     codes : for columns of dataframes and Parquet that hold categories or strings, which are
         refused without: the levels of each column, or `Codes()` to find them. The source then has
         an attribute `codes`.
+    sparse : as of `open_data`.
     """
-    source = find(data, codes)
+    source = find(data, codes, sparse)
     _check(source)
     return source
 
@@ -110,7 +125,8 @@ def open_source(data: Any, codes: Codes | None = None) -> Source:
 def cut(source: Source, *, weights: Any = None, block_bytes: int | None = None) -> Manifest:
     """The blocks of a source; the rest of `open_data`."""
     if block_bytes is None:
-        share = source.shape[0] * row_bytes(source.shape, source.dtype) // SHARES
+        dense = source.shape[0] * row_bytes(source.shape, source.dtype)
+        share = getattr(source, "nbytes", dense) // SHARES
         block_bytes = min(max(share, LEAST_BLOCK_BYTES), BLOCK_BYTES)
     boundaries = source.boundaries(block_bytes)
     return Manifest(
@@ -131,22 +147,29 @@ def place_of(data: Any) -> str | None:
     return path if "://" in path else os.path.abspath(path)
 
 
-def find(data: Any, codes: Codes | None = None) -> Source:
+def find(data: Any, codes: Codes | None = None, sparse: bool = False) -> Source:
     """The source of any supported kind of data. Libraries not yet imported stay so."""
     if isinstance(data, (str, os.PathLike)):
-        return _find_path(os.fspath(data), codes)
+        return _find_path(os.fspath(data), codes, sparse)
+    if sparse and is_sparse(data):
+        return open_sparse(data)
     if is_a(data, "xarray", "DataArray"):
         return find(data.data)
     if is_a(data, "zarr", "Array"):
         from dem.engine.readers.zarrs import ZarrSource
 
         return ZarrSource(data)
+    if sparse and is_a(data, "zarr", "Group"):
+        from dem.engine.readers.csr import is_csr, open_csr
+
+        if is_csr(data):
+            return open_csr(data)
     if is_a(data, "zarr", "Group"):
         raise TypeError(f"Expected a Zarr array, got a group: choose one of {list(data)}.")
     if is_a(data, "dask.array", "Array"):
         from dem.engine.readers.dasks import open_dask
 
-        return open_dask(data)
+        return open_dask(data, sparse)
     if is_a(data, "dask.dataframe", "DataFrame", "Series"):
         from dem.engine.readers.frames import open_dask_frame
 
@@ -160,10 +183,11 @@ def find(data: Any, codes: Codes | None = None) -> Source:
     return open_array(_as_array(data))
 
 
-def _find_path(path: str, codes: Codes | None) -> Source:
+def _find_path(path: str, codes: Codes | None, sparse: bool = False) -> Source:
     if not path:
         raise ValueError("An empty path names no data.")
     if url := "://" in path:
+        check_url(path)
         _check_protocol(path)
     name = path.rstrip("/").lower()
     if not url:
@@ -187,7 +211,7 @@ def _find_path(path: str, codes: Codes | None) -> Source:
         return open_parquet(path, codes)
     from dem.engine.readers.zarrs import open_zarr
 
-    return open_zarr(path)
+    return open_zarr(path, sparse)
 
 
 def _check_protocol(url: str) -> None:
@@ -197,7 +221,7 @@ def _check_protocol(url: str) -> None:
     try:
         url_to_fs(url)
     except ImportError as error:
-        hint = "S3 and Google Cloud Storage come with pip install 'dask-em[remote]'"
+        hint = "S3, Google Cloud Storage and Azure come with pip install 'dask-em[remote]'"
         raise ImportError(f"{url}: {error}. {hint}") from error
     except ValueError as error:
         raise ValueError(f"{url}: {error}") from error

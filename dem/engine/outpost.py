@@ -7,7 +7,7 @@ it was moved, or from its latest checkpoint if it keeps any.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from distributed.protocol.pickle import loads
 from dem.engine.cluster import Cluster, seceded
 from dem.engine.drive import drive
 from dem.engine.run import Kept, Order, entry
+from dem.engine.vitals import Vitals
 from dem.records import Fit
 
 
@@ -66,6 +67,9 @@ class _Teller:
 
     def on_step(self, step: Any) -> None:
         self._tell("on_step", *entry(step))
+
+    def on_vitals(self, vitals: Vitals) -> None:
+        self._tell("on_vitals", *astuple(vitals))
 
     def on_warning(self, text: str) -> None:
         self._tell("on_warning", text)

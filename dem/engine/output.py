@@ -20,9 +20,10 @@ import zarr
 from dask._task_spec import convert_legacy_graph
 from dask.core import flatten
 from dask.system import CPU_COUNT
+from scipy.sparse import csr_array
 
 from dem.engine.hosts import active_client
-from dem.engine.readers.graphs import needed
+from dem.engine.readers.graphs import compute_shared, needed
 
 BLOCKS_PER_THREAD = 4
 BATCH_BYTES = 128 * 2**20
@@ -46,6 +47,7 @@ def computed(lazy: Any, on_rows: Callable[[int], Any] = lambda n: None) -> Itera
     keys = list(flatten(lazy.__dask_keys__()))
     # Each batch is given its own part alone: a scheduler's work must not grow with the whole.
     graph = convert_legacy_graph(dict(lazy.__dask_optimize__(lazy.dask, keys)))
+    graph = compute_shared(graph, keys)
     for first in range(0, len(keys), batch):
         some = keys[first : first + batch]
         for block in get(needed(graph, some), some):
@@ -69,6 +71,40 @@ def write_zarr(
     for block in blocks:
         array[start : start + len(block)] = block
         start += len(block)
+
+
+def write_csr(target: str, parts: Iterable[Any], n_columns: int, chunk: int = 2**20) -> None:
+    """Write sparse rows, in parts that follow each other, as a Zarr group at a path or URL.
+
+    Three arrays, data, indices and indptr, as anndata lays them out; no more than a part is in
+    memory. `dem.open_data` reads them with `sparse=True`.
+
+    parts : scipy matrices of (n_i, n_columns). chunk : values in a chunk.
+
+    Raises ValueError for a part with another number of columns.
+    """
+    group = zarr.create_group(target)
+    config: Any = {"write_empty_chunks": True}
+    arrays: dict[str, Any] = {}
+    n_rows = n_values = 0
+    for part in parts:
+        rows = csr_array(part)
+        if rows.shape[1] != n_columns:
+            raise ValueError(f"rows of {rows.shape[1]} columns, where there are {n_columns}")
+        new = {"data": rows.data, "indices": rows.indices, "indptr": rows.indptr[1:] + n_values}
+        new["indptr"] = new["indptr"].astype(np.int64)
+        for name, values in new.items():
+            if name not in arrays:
+                first = np.zeros(int(name == "indptr"), values.dtype)
+                arrays[name] = group.create_array(
+                    name, shape=first.shape, dtype=values.dtype, chunks=(chunk,), config=config
+                )
+                arrays[name][:] = first
+            arrays[name].append(values)
+        n_rows, n_values = n_rows + rows.shape[0], n_values + len(rows.data)
+    group.attrs.update(
+        {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [n_rows, n_columns]}
+    )
 
 
 def write_npy(

@@ -12,7 +12,14 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.1  # before the second attempt; then four times as long each
+
+
+class Deadly(ConnectionError):
+    """Workers that died of a task, as others would."""
+
+
 LASTING = (
+    Deadly,
     FileExistsError,
     FileNotFoundError,
     IsADirectoryError,
@@ -21,7 +28,9 @@ LASTING = (
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # Stores whose libraries raise network faults that are no OSErrors.
-STORES = frozenset({"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "obstore", "s3fs"})
+STORES = frozenset(
+    {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google", "obstore", "s3fs"}
+)
 
 logger = logging.getLogger(__name__)
 
@@ -55,4 +64,9 @@ def may_pass(error: BaseException) -> bool:
             return False
     if isinstance(error, OSError):  # TimeoutError and ConnectionError among them
         return True
+    return of_a_store(error) and not type(error).__name__.endswith("CredentialsError")
+
+
+def of_a_store(error: BaseException) -> bool:
+    """Whether it comes from the library of an object store."""
     return type(error).__module__.partition(".")[0] in STORES

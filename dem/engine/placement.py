@@ -126,7 +126,8 @@ def _sent(reader: Reader, manifest: Manifest, client: Client, scattered: list[Fu
     futures = _scattered(client, parts)
     scattered.extend(futures)
     spans, first = Spans(manifest.boundaries), parts[0]
-    return FutureRows(dict(enumerate(futures)), spans, first.shape[1:], first.dtype)
+    sparse = getattr(reader, "sparse", False)
+    return FutureRows(dict(enumerate(futures)), spans, first.shape[1:], first.dtype, sparse)
 
 
 def _scattered(client: Client, parts: Sequence[Any]) -> list[Future]:

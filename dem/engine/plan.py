@@ -46,6 +46,35 @@ def together(parts: Iterable[Spent]) -> Spent:
     return spent
 
 
+@dataclass(frozen=True)
+class Seconds:
+    """Wall time of a pass: reading that kept work waiting, work, and all that is not on workers.
+
+    gather : scheduling, adding up, and sending.
+    """
+
+    read: float = 0.0
+    compute: float = 0.0
+    gather: float = 0.0
+
+    @classmethod
+    def of(cls, wall: float, spent: Spent, waited: float, threads: Mapping[str, int]) -> Seconds:
+        """By the worker that took the longest, its threads side by side.
+
+        waited : of what all workers spent, the seconds without a block to work on.
+        """
+        longest = max((s / threads.get(worker, 1) for worker, (_, s) in spent.items()), default=0.0)
+        longest = min(longest, wall)
+        whole = sum(seconds for _, seconds in spent.values())
+        share = min(waited / whole, 1.0) if whole else 0.0
+        return cls(share * longest, (1 - share) * longest, wall - longest)
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(
+            self.read + other.read, self.compute + other.compute, self.gather + other.gather
+        )
+
+
 @dataclass
 class Costs:
     """What passes have cost lately.

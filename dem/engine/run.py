@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from dem.engine.drive import Keeper
 from dem.engine.manifest import Manifest
+from dem.engine.vitals import Vitals
 from dem.records import Ascent, Record, State
 
 ENDED = ("done", "cancelled", "failed")
-TOLD = ("on_phase", "on_start", "on_blocks", "on_step", "on_warning", "on_end")
+TOLD = ("on_phase", "on_start", "on_blocks", "on_step", "on_vitals", "on_warning", "on_end")
+TOLD_AS: dict[str, Callable[..., Any]] = {"on_step": Record, "on_vitals": Vitals}
 
 
 class Lasting(Keeper, Protocol):
@@ -78,6 +81,7 @@ class Run:
 
     log : what its observer was told, call by call.
     turns : (turn, bound_e, bound, seconds) of each, of the present attempt.
+    vitals : how each of these turns went that were made here.
     blocks : (done, in all) of the pass under way.
     """
 
@@ -88,6 +92,7 @@ class Run:
     attempt: int = -1
     log: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     turns: list[tuple[int, float, float, float]] = field(default_factory=list)
+    vitals: list[Vitals] = field(default_factory=list)
     blocks: tuple[int, int] = (0, 0)
     logged: int = 0  # turns that have been told as events
     outcome: bytes = b""  # a pickled Fit, exception, or `Kept`
@@ -128,6 +133,7 @@ class Reporter:
     def on_start(self, description: str, total_steps: int | None) -> None:
         self.run.attempt += 1
         self.run.turns, self.before = [entry(record) for record in self.before], ()
+        self.run.vitals = []
         self._log("on_start", description, total_steps)
 
     def on_blocks(self, done: int, total: int) -> None:
@@ -141,6 +147,10 @@ class Reporter:
         self.run.turns.append(entry(step))
         self._log("on_step", *entry(step))
         self.on_blocks(0, 0)
+
+    def on_vitals(self, vitals: Vitals) -> None:
+        compact = array("d", vitals.weights)  # of every turn, of every run
+        self.run.vitals.append(replace(vitals, weights=compact))
 
     def on_warning(self, text: str) -> None:
         self._log("on_warning", text)
@@ -157,7 +167,7 @@ def repeat(observer: Any, name: str, told: Sequence[Any]) -> None:
     """Tell an observer what another was told, by the name of the method; it may not have it."""
     if name not in TOLD:
         raise ValueError(f"observers are not told {name!r}")
-    given = (Record(*told),) if name == "on_step" else told
+    given = (TOLD_AS[name](*told),) if name in TOLD_AS else told
     getattr(observer, name, lambda *_: None)(*given)
 
 
@@ -180,3 +190,8 @@ class Standing:
     def close(self) -> None:
         if self.keeper:
             self.keeper.close()
+
+    @property
+    def kept(self) -> float:
+        """When it was last written to disk, in seconds since the epoch; 0 if it never was."""
+        return getattr(self.keeper, "kept", 0.0)

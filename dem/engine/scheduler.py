@@ -22,6 +22,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.pickle import dumps, loads
 from tornado.ioloop import PeriodicCallback
 
+from dem.dashboard import serve
 from dem.engine import meter
 from dem.engine.cluster import Cluster
 from dem.engine.drive import Keeper, Limits, TooHeavy, drive
@@ -29,6 +30,7 @@ from dem.engine.graph import futures_behind
 from dem.engine.outpost import drive_here
 from dem.engine.relief import relieve
 from dem.engine.run import ENDED, Kept, Lost, Order, Reporter, Run, Standing, Unhosted, repeat
+from dem.observe.metrics import expose
 from dem.records import Fit, State
 
 __all__ = ["Runs", "dumps", "loads"]
@@ -58,6 +60,8 @@ class Runs(SchedulerPlugin):
         self.relief.start()
         for name in HANDLERS:
             scheduler.handlers[f"dem_{name}"] = _answering(getattr(self, name))
+        serve(scheduler)
+        expose(scheduler)
 
     async def close(self) -> None:
         self.relief.stop()

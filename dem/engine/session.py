@@ -11,6 +11,7 @@ from typing import Any
 
 import dask
 
+from dem.engine.patience import Deadly
 from dem.engine.signals import deaf_children, deferred
 
 CONNECT_SECONDS = 10.0
@@ -66,7 +67,7 @@ def session(address: str | None = None, workers: int | None = None) -> Iterator[
         try:
             yield here
         except KilledWorker as error:
-            raise ConnectionError(
+            raise Deadly(
                 f"Workers died again and again at the same task, perhaps for lack of memory: "
                 f"{error} Use smaller chunks, or workers with more memory."
             ) from error

@@ -7,16 +7,18 @@ and returns a handful of partial sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array, issparse
 
 from dem.engine.blas import one_blas_thread
 from dem.engine.manifest import Manifest, Reader
-from dem.engine.read import blocks
+from dem.engine.read import Numbered, blocks
 from dem.engine.readers.base import Spans
 from dem.engine.reduce import Partial, insert
 from dem.errors import DataError, SupportError
@@ -118,19 +120,28 @@ def shared_out(part: Range, pieces: int) -> list[Range]:
     ]
 
 
-def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> Partial:
+def run(
+    work: Pass,
+    part: Range,
+    on_block: Callable[[], Any] | None = None,
+    on_read: Callable[[float], Any] | None = None,
+) -> Partial:
     """The pass over every block of the range, added up as far as the tree goes.
 
     Raises `DataError` naming block, row and column if a value of the data is not finite.
-    `on_block` is called after each block, and may raise to stop the work.
+    `on_block` is called after each block, and may raise to stop the work; `on_read` with the
+    seconds that the work had to wait for each block to be read.
     """
     nodes: dict = {}
     with one_blas_thread(), np.errstate(all="ignore"):
         prepared = work.prepare()
         read = blocks(part.reader, part.weights, part.blocks)
         try:
-            for leaf, (index, rows, weights) in zip(part.leaves, read, strict=True):
+            ready = _timed(read, on_read) if on_read else read
+            for leaf, (index, rows, weights) in zip(part.leaves, ready, strict=True):
                 start = part.spans[index][0]
+                if issparse(rows) and not getattr(work, "sparse", False):
+                    raise DataError(f"The rows are sparse, and {_model_of(work)} takes dense ones.")
                 try:
                     result = work(prepared, Block(index, start, rows, weights))
                 except SupportError as error:
@@ -145,6 +156,21 @@ def run(work: Pass, part: Range, on_block: Callable[[], Any] | None = None) -> P
         finally:
             read.close()
     return nodes
+
+
+def _timed(items: Iterable[Numbered], on_read: Callable[[float], Any]) -> Iterator[Numbered]:
+    """The same items, telling how long each was waited for."""
+    began = time.perf_counter()
+    for item in items:
+        on_read(time.perf_counter() - began)
+        yield item
+        began = time.perf_counter()
+
+
+def _model_of(work: Pass) -> str:
+    """The model of a pass in words, if it has one."""
+    model = getattr(work, "model", None)
+    return "the model" if model is None else type(model).__name__
 
 
 def _is_finite(result: Any) -> bool:
@@ -170,19 +196,23 @@ def not_finite(
     reader : may name what is stored under one key, of which a block can hold many.
     missing : whether NaN is a missing value, and so none to blame.
     """
-    bad = np.argwhere(np.isinf(rows) if missing else ~np.isfinite(rows))
+    stored_values: Any = coo_array(rows) if issparse(rows) else None
+    values = rows if stored_values is None else stored_values.data
+    bad = np.argwhere(np.isinf(values) if missing else ~np.isfinite(values))
     if not len(bad):
-        largest = np.nanmax(np.abs(rows))
+        largest = np.nanmax(np.abs(values), initial=0.0)
         return DataError(
             f"Input X has values so large that their squares overflow: in block {block}, rows "
-            f"{start} to {start + len(rows) - 1}, up to {largest:g}. Rescale the data."
+            f"{start} to {start + rows.shape[0] - 1}, up to {largest:g}. Rescale the data."
         )
+    what = "NaN" if np.isnan(values[tuple(bad[0])]) else "infinity"
+    if stored_values is not None:
+        bad = np.column_stack(stored_values.coords)[bad[:, 0]]
     row, column = bad[0]
-    what = "NaN" if np.isnan(rows[row, column]) else "infinity"
     place, stored = _place(start + row, column, block, columns, reader)
     return DataError(
         f"Input X contains {what}: {place}; "
-        f"{len(np.unique(bad[:, 0]))} of the {len(rows)} rows of this block have such values. "
+        f"{len(np.unique(bad[:, 0]))} of the {rows.shape[0]} rows of this block have such values. "
         f"{stored}Drop or impute them first."
     )
 

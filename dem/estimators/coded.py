@@ -71,7 +71,7 @@ class CodedEstimator(MixtureEstimator):
                 rows = np.where(missing, likely, rows)
             return rows if frame else as_numbers(rows, codes)
 
-        result = self._rowwise(X, filled, np.float64, width)
+        result = self._rowwise(X, filled, np.float64, width, axis="")
         return decoded(X, result, codes) if frame and codes is not None else result
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:

@@ -162,7 +162,7 @@ class GaussianMixture(MixtureEstimator):
             q = model.posterior(prepared, rows)
             return np.where(lacking, family.expected(components, rows, q), rows)
 
-        return self._rowwise(X, filled, np.float64, self.n_features_in_)
+        return self._rowwise(X, filled, np.float64, self.n_features_in_, axis="")
 
     def to_sklearn(self) -> Any:
         """A fitted `sklearn.mixture.GaussianMixture` with these parameters.

@@ -25,7 +25,7 @@ def with_labels(climb: Climb, n_columns: int, asked: bool) -> Climb:
     """The fit of a mixture to n_columns of data and a column of labels.
 
     asked : whether the user has asked for a start. Raises ValueError then, as components that have
-        labels cannot be numbered otherwise.
+        labels cannot be numbered otherwise; a start which does that has an attribute `numbered`.
     """
     model: Any = climb.model
     start: Any = climb.start
@@ -38,7 +38,7 @@ def with_labels(climb: Climb, n_columns: int, asked: bool) -> Climb:
             "With labels a fit begins at the labelled rows: leave init_params at 'auto', and give "
             "no other part of the start."
         )
-    else:
+    elif not getattr(start, "numbered", False):
         start = FromLabels()
     columns = tuple(range(n_columns))
     family = Product(((model.family, columns), (Label(), (n_columns,))))

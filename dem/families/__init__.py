@@ -7,6 +7,7 @@ from dem.families.categorical import Categorical, Multinomial
 from dem.families.counts import Bernoulli, Poisson
 from dem.families.dense import Full, Tied
 from dem.families.exponential import ExponentialFamily
+from dem.families.factors import Factors, Principal
 from dem.families.gaussian import Gaussian
 from dem.families.known import Candidates, Label
 from dem.families.negative_binomial import NegativeBinomial
@@ -16,6 +17,7 @@ from dem.families.normal_wishart import NormalWishart
 from dem.families.parsimonious import Aligned, Oriented, TiedSpherical, parsimonious
 from dem.families.positive import Exponential, Gamma
 from dem.families.product import Product
+from dem.families.ratings import Ratings
 from dem.families.regression import Regression
 from dem.families.responses import BinomialResponse, NormalResponse, PoissonResponse
 from dem.families.sphere import VonMisesFisher
@@ -32,6 +34,7 @@ __all__ = [
     "Diagonal",
     "Exponential",
     "ExponentialFamily",
+    "Factors",
     "Full",
     "Gamma",
     "Gaussian",
@@ -45,7 +48,9 @@ __all__ = [
     "Oriented",
     "Poisson",
     "PoissonResponse",
+    "Principal",
     "Product",
+    "Ratings",
     "Regression",
     "Spherical",
     "StudentT",

@@ -17,6 +17,7 @@ from dem.families.lacking import LackingTiles
 from dem.families.marginals import Patterns
 from dem.families.moments import Moments
 from dem.families.prepared import LOG_2PI, GaussianParams, GaussianPrepared
+from dem.families.single import moments
 from dem.families.space import Scaled, imputed
 from dem.families.tiles import GaussianTiles
 
@@ -63,6 +64,11 @@ class Gaussian:
             raise TypeError(f"missing must be bool, got {self.missing!r:.60}.")
         if self.missing:
             check_offers("covariance", self.covariance, Shareable)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the statistics of a single component are the same under any θ: its moments."""
+        return not self.missing
 
     def frame(self, sample: Sample) -> Space:
         """The units in which this fit calculates, and a start measures distances.
@@ -134,7 +140,8 @@ class Gaussian:
         form: Any = self.covariance  # a `Shareable`
         if not self.missing or not form.correlated:
             return None
-        return Patterns(params, params.covariances, centre, offset)
+        matrices = form.outward(params.covariances, np.ones(centre.shape[1]))
+        return Patterns(params, matrices, centre, offset)
 
     def tiles(
         self,
@@ -149,6 +156,10 @@ class Gaussian:
         if prepared.patterns is None:
             return LackingTiles(prepared, rows, size)
         return IncompleteTiles(prepared, prepared.patterns, rows, missing, size)
+
+    def totals(self, prepared: GaussianPrepared, rows: Array, weights: Array | None) -> Moments:
+        """The statistics of all rows (n, D) under weights (n,), where there is one component."""
+        return moments(prepared, rows, weights)
 
     def maximise(self, params: GaussianParams, sums: Moments) -> GaussianParams:
         form = self.covariance
@@ -227,8 +238,8 @@ class Gaussian:
         outside = np.ones(self.covariance.shape(k, d))
         inside = self.covariance.inward(outside, np.ones(d)).shape
         _check_shape("covariances", params.covariances, inside)
-        _check_shape("roots", params.roots, inside)
         roots = self.covariance.roots(params.covariances)
+        _check_shape("roots", params.roots, roots.shape)
         apart, size = np.abs(params.roots - roots), np.abs(roots)
         if not (apart.max(axis=-1) <= 1e-3 * size.max(axis=-1)).all():
             raise ValueError("the precision roots are not those of the covariances")

@@ -7,15 +7,17 @@ import numpy as np
 Array = np.ndarray
 
 
-def floored(counts: Array, least: float) -> Array:
+def floored(counts: Array, least: float | Array) -> Array:
     """Probabilities p ≥ least, Σ p = 1, that maximise Σ counts · log p along the last axis.
 
     Those that counts would put below stand there, and the others share what is left.
+
+    least : one for all, or of the shape of counts.
     """
     low = np.zeros(counts.shape, bool)
     while True:
         rest = np.where(low, 0.0, np.maximum(counts, 0.0))
-        share = 1.0 - least * low.sum(axis=-1, keepdims=True)
+        share = 1.0 - (least * low).sum(axis=-1, keepdims=True)
         p = np.where(low, least, rest * (share / rest.sum(axis=-1, keepdims=True)))
         if not (p < least).any():
             return p

@@ -10,6 +10,7 @@ from dem.engine.hosts import check_memory, choose
 from dem.engine.manifest import Manifest, open_data
 from dem.passes import LogLikelihood, Pass
 from dem.records import Fit
+from dem.relay import reaches
 
 __all__ = ["Given", "given"]
 
@@ -42,6 +43,7 @@ def given(model: Any, data: Any, weights: Any, y: Any = None) -> Given:
 
     Raises TypeError for anything else, and what the estimator raises for data unlike the fit's.
     """
+    _check_rows_apart(model.model if isinstance(model, Fit) else getattr(model, "_fitted", None))
     if isinstance(model, Fit):
         manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
         return Given(model, manifest, manifest.columns or tuple(range(manifest.n_columns)))
@@ -57,6 +59,13 @@ def given(model: Any, data: Any, weights: Any, y: Any = None) -> Given:
     )
     names = getattr(model, "feature_names_in_", range(manifest.n_columns))
     return Given(fitted, manifest, tuple(names))
+
+
+def _check_rows_apart(model: Any) -> None:
+    """Raise TypeError for a model, or its fit, in which rows depend on each other."""
+    model = model.model if isinstance(model, Fit) else model
+    if reaches(model):
+        raise TypeError(f"rows of {model} depend on each other: this is for those that do not.")
 
 
 def _shown(model: Any) -> str:

@@ -53,8 +53,9 @@ class Named:
 def named(model: Any, params: Params, columns: Sequence[Any]) -> tuple[Named, ...]:
     """The parameters of a fit, in the user's units.
 
-    Mixing weights, or what the model itself describes, and what its family describes of the
-    components. Of a model without either, the fields of its parameters, in their units.
+    Mixing weights, or what the model itself describes, or has beside its components, and what
+    its family describes of these. Of a model without either, the fields of its parameters, in
+    their units.
     """
     family = getattr(model, "family", None)
     if family is None and not hasattr(model, "described"):
@@ -66,9 +67,18 @@ def named(model: Any, params: Params, columns: Sequence[Any]) -> tuple[Named, ..
         described = model.described(params).items()
         gate = (_array(f"concomitant_{name}", values, True, columns) for name, values in described)
         found = [replace(part, relative=True) for part in gate]
-    else:
+    elif hasattr(params, "weights"):
         found = [_array("weights", params.weights, True, columns)]
+    else:
+        found = [_between(part) for part in _fields(replace(params, components=()), "")]
     return (*found, *_of_family(family, params.components, columns, ""))
+
+
+def _between(part: Named) -> Named:
+    """What a model has for each component (K,), and for each of the others (K, K), by numbers."""
+    others = tuple((None, j) for j in range(part.values.shape[-1]))
+    places = others if part.values.ndim > 1 else ((),)
+    return Named(part.name, part.values, True, places)
 
 
 def _fields(value: Any, name: str) -> Iterator[Named]:

@@ -49,6 +49,11 @@ class Mixture:
         """Whether NaN is a missing value to the family."""
         return getattr(self.family, "missing", False)
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the statistics are the same under any θ, so that one read is enough."""
+        return self.k == 1 and getattr(self.family, "fixed", False)
+
     def start(self, sample: Sample, rng: np.random.Generator) -> MixtureParams:
         """From k-means++ on the sample; `dem.starts` has the other ways."""
         frame = self.family.frame(sample)
@@ -81,12 +86,15 @@ class Mixture:
     def e_step(
         self, prepared: Any, rows: Array, weights: Array | None, posterior: Posterior
     ) -> Stats:
+        weight = float(len(rows) if weights is None else weights.sum())
+        if self.fixed:  # there is one q
+            family: Any = self.family
+            return Stats(weight, 0.0, family.totals(prepared, rows, weights))
         tiles, entropy = self.family.tiles(prepared, rows, weights), 0.0
         for here, log_joint, responsibilities in tiles:
             w = None if weights is None else weights[here]
             entropy += posterior.respond(log_joint, responsibilities, w)
             tiles.add(responsibilities)
-        weight = float(len(rows) if weights is None else weights.sum())
         return Stats(weight, entropy, tiles.sums())
 
     def m_step(self, params: MixtureParams, stats: Stats) -> MixtureParams:

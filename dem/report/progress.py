@@ -6,10 +6,12 @@ as it is done; then `on_end`. `on_blocks` comes within phases and iterations, an
 the others from one at a time. A fit with several starts goes through phases and `on_start` for
 each. An observer may watch several fits, one after another, and may have no `on_phase`. If it has
 an `on_warning`, that is told of a checkpoint that could not be written; else it is warned of.
+An `on_turn` is told of each turn with the parameters, where this process drives the fit.
 """
 
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Protocol, TextIO
@@ -172,11 +174,15 @@ class Bars:
             if self._steps is not None:
                 figures = self._steps.postfix
                 self._steps.set_postfix_str(f"{figures}, {reason}" if figures else reason)
+                if reason not in ("failed", "interrupted"):
+                    _fill(self._steps)
             self._close()
 
     def _bar(self, **options: Any) -> Any:
-        # Imported here because in a notebook it looks for widgets, and complains without them.
-        from tqdm.auto import tqdm
+        # Imported here because in a notebook it looks for widgets; without them a bar is text.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
 
         return tqdm(file=self._stream, dynamic_ncols=True, **options)
 
@@ -256,6 +262,14 @@ class Lines:
     def _print(self, text: str) -> None:
         print(f"{self._description}: {text}", file=self._stream, flush=True)
         self._printed = self._clock()
+
+
+def _fill(bar: Any) -> None:
+    """Show a notebook's bar as full, which else is red as if the fit had failed."""
+    if hasattr(bar, "container"):
+        bar.total = bar.n
+        bar.container.children[1].max = max(bar.n, 1)
+        bar.refresh()
 
 
 def _figures(bound: float, previous: float | None) -> str:

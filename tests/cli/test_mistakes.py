@@ -197,7 +197,7 @@ def test_a_corrupt_chunk_is_named(dem, data, tmp_path) -> None:
 def test_no_scheduler_there(dem, data, monkeypatch) -> None:
     monkeypatch.setattr("dem.engine.session.CONNECT_SECONDS", 0.5)
     line = f"fit {data['npy']} -k 2 --scheduler tcp://127.0.0.1:1 --out model"
-    assert "No scheduler answers at tcp://127.0.0.1:1" in the_error(dem(line, code=1).output)
+    assert "No scheduler answers at tcp://127.0.0.1:1" in the_error(dem(line, code=75).output)
     for address in ("nonsense://x", "localhost", "localhost:eight"):
         said = the_error(dem(f"runs --scheduler {address}", code=1).output)
         assert f"'{address}' is not the address of a scheduler" in said

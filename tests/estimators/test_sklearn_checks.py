@@ -18,10 +18,19 @@ ESTIMATORS = [
     dem.MixedMixture(),
     dem.MixtureOfRegressions(),
     dem.MixtureOfRegressions(concomitant=True),
+    dem.LatentDirichletAllocation(3),
+    dem.FellegiSunter(),
+    dem.FactorAnalysis(1),
+    dem.FactorAnalysis(1, method="em"),
+    dem.FactorAnalysis(1, missing=True, method="em"),
+    dem.PCA(0.9),
+    dem.PCA(1, whiten=True),
+    dem.PCA(1, missing=True),
 ]
 WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
 FAILING = {
     dem.CategoricalMixture: {WEIGHTS: "its numbers are continuous: rows have levels of their own"},
+    dem.FellegiSunter: {WEIGHTS: "its numbers are continuous: rows have levels of their own"},
     dem.PoissonMixture: {
         WEIGHTS: "its numbers are no counts",
         "check_positive_only_tag_during_fit": "its first value is above 0, and refused: no count",

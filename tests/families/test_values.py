@@ -41,6 +41,8 @@ FREE = {  # of 3 components, without the mixing weights
     "Gaussian tied": 3 * 4 + 10,
     "Gaussian diag": 3 * (4 + 4),
     "Gaussian spherical": 3 * (4 + 1),
+    "Gaussian factors 1": 3 * (4 + 4 + 4),
+    "Gaussian principal 1": 3 * (4 + 4 + 1),
     "Product": 12 + 24 + 3 * (4 + 10),
 }
 

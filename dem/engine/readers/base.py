@@ -14,7 +14,8 @@ class Reader(Protocol):
     """Reads blocks of rows, (n_i, D) for data and (n_i,) for weights.
 
     Readers are frozen values that can be pickled: they travel to workers inside tasks. Different
-    blocks may be read from several threads at once.
+    blocks may be read from several threads at once. One of sparse rows, which are CSR arrays, has
+    an attribute `sparse`, True, and may have `block_bytes`, of its largest block.
     """
 
     @property

@@ -10,12 +10,14 @@ import dask.array as da
 import numpy as np
 from dask._task_spec import DataNode, convert_legacy_graph
 from dask.array.core import getter, getter_inline, getter_nofancy
+from scipy.sparse import issparse
 
 from dem.engine.readers.arrays import InMemory
 from dem.engine.readers.base import Reader, Spans, is_a, native
 from dem.engine.readers.codes import Codes
 from dem.engine.readers.graphs import compute_shared
 from dem.engine.readers.lazy import FutureRows, GraphRows
+from dem.engine.readers.sparse import SparseBlocks, as_csr
 from dem.errors import DataError
 
 
@@ -26,6 +28,7 @@ class DaskSource:
     array: da.Array
     columns: tuple[str, ...] | None = None
     codes: Codes | None = None
+    sparse: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,23 +55,34 @@ class DaskSource:
         nodes = _written_out(array, keys)
         if all(isinstance(node, np.ndarray) for node in nodes.values()):
             return InMemory(nodes)
+        if self.sparse and all(map(issparse, nodes.values())):
+            return SparseBlocks({block: as_csr(node) for block, node in nodes.items()})
         if all(is_a(node, "distributed", "Future") for node in nodes.values()):
-            return FutureRows(nodes, spans, width, self.dtype)
+            return FutureRows(nodes, spans, width, self.dtype, self.sparse)
         outputs = list(keys.values())
         graph = compute_shared(_optimised(array, outputs), outputs)
-        return GraphRows(graph, keys, spans, width, self.dtype)
+        return GraphRows(graph, keys, spans, width, self.dtype, self.sparse)
 
 
-def open_dask(array: da.Array) -> DaskSource:
-    """A Dask array, with its columns gathered into one chunk."""
+def open_dask(array: da.Array, sparse: bool = False) -> DaskSource:
+    """A Dask array, with its columns gathered into one chunk.
+
+    sparse : whether blocks that are sparse stay so.
+    """
     if any(np.isnan(size) for size in array.shape):
         raise DataError(
             "The chunks of this Dask array have unknown sizes. Compute them first: "
             "X = X.compute_chunk_sizes()"
         )
+    sparse = sparse and hasattr(array._meta, "tocsr")
     if array.ndim == 2 and array.numblocks[1] != 1 and stored_array(array) is None:
+        if sparse:
+            raise DataError(
+                f"The sparse blocks of this Dask array hold {array.chunks[1]} columns: each must "
+                "hold all columns."
+            )
         array = array.rechunk({1: -1})
-    return DaskSource(array)
+    return DaskSource(array, sparse=sparse)
 
 
 def stored_array(array: da.Array) -> Any:

@@ -18,6 +18,7 @@ from dask._task_spec import DataNode
 from dem.engine.readers.arrays import InMemory
 from dem.engine.readers.base import Spans, is_a
 from dem.engine.readers.graphs import Graph, needed
+from dem.engine.readers.sparse import SparseBlocks, as_csr
 from dem.errors import DataError
 
 
@@ -30,6 +31,7 @@ class GraphRows:
     spans: Spans
     width: tuple[int, ...]
     dtype: np.dtype
+    sparse: bool = False
     in_memory: bool = field(default=False, init=False)
     blocks_held: ClassVar[float] = 4.0  # 3.0 for one step of arithmetic; a graph may hold more
 
@@ -42,12 +44,13 @@ class GraphRows:
         except Exception as error:
             error.add_note(f"while computing {where}")
             raise
-        return as_rows(value, (stop - start, *self.width), self.dtype, where)
+        return as_rows(value, (stop - start, *self.width), self.dtype, where, self.sparse)
 
     def take(self, blocks: Sequence[int]) -> GraphRows:
         keys = {block: self.keys[block] for block in blocks}
         graph = needed(self.graph, keys.values())
-        return GraphRows(graph, keys, self.spans.take(blocks), self.width, self.dtype)
+        spans = self.spans.take(blocks)
+        return GraphRows(graph, keys, spans, self.width, self.dtype, self.sparse)
 
     @property
     def futures(self) -> tuple[Any, ...]:
@@ -59,7 +62,7 @@ class GraphRows:
         keys = (key for key, node in self.graph.items() if _is_future(node))
         known = {key: DataNode(key, value) for key, value in zip(keys, values, strict=True)}
         graph = {**self.graph, **known}
-        return GraphRows(graph, self.keys, self.spans, self.width, self.dtype)
+        return GraphRows(graph, self.keys, self.spans, self.width, self.dtype, self.sparse)
 
     def buffer(self) -> None:
         return None
@@ -71,7 +74,7 @@ class GraphRows:
     def __reduce__(self) -> Any:
         # Graphs hold lambdas and local functions, which plain pickle refuses.
         graph = {key: _portable(node) for key, node in self.graph.items()}
-        parts = (graph, self.keys, self.spans, self.width, self.dtype)
+        parts = (graph, self.keys, self.spans, self.width, self.dtype, self.sparse)
         return _load_graph_rows, (cloudpickle.dumps(parts),)
 
 
@@ -90,6 +93,7 @@ class FutureRows:
     spans: Spans
     width: tuple[int, ...]
     dtype: np.dtype
+    sparse: bool = False
     in_memory: bool = field(default=False, init=False)
     blocks_held: ClassVar[float] = 4.0  # 3.0 for one step of arithmetic; a graph may hold more
 
@@ -101,19 +105,20 @@ class FutureRows:
         """The Futures of the blocks, in their order."""
         return tuple(self.parts.values())
 
-    def resolved(self, values: Sequence[Any]) -> InMemory:
+    def resolved(self, values: Sequence[Any]) -> InMemory | SparseBlocks:
         """A reader of the same blocks, given the results of its `futures`."""
         numbered = zip(self.parts, values, strict=True)
-        return InMemory({block: self._rows(block, value) for block, value in numbered})
+        blocks = {block: self._rows(block, value) for block, value in numbered}
+        return SparseBlocks(blocks) if self.sparse else InMemory(blocks)
 
     def _rows(self, block: int, value: Any) -> np.ndarray:
         start, stop = self.spans[block]
         where = f"chunk {block} (rows {start} to {stop - 1}) of the persisted Dask array"
-        return as_rows(value, (stop - start, *self.width), self.dtype, where)
+        return as_rows(value, (stop - start, *self.width), self.dtype, where, self.sparse)
 
     def take(self, blocks: Sequence[int]) -> FutureRows:
         parts = {block: self.parts[block] for block in blocks}
-        return FutureRows(parts, self.spans.take(blocks), self.width, self.dtype)
+        return FutureRows(parts, self.spans.take(blocks), self.width, self.dtype, self.sparse)
 
     def buffer(self) -> None:
         return None
@@ -123,7 +128,7 @@ class FutureRows:
 
     def __reduce__(self) -> Any:
         parts = {block: _portable(future) for block, future in self.parts.items()}
-        return FutureRows, (parts, self.spans, self.width, self.dtype)
+        return FutureRows, (parts, self.spans, self.width, self.dtype, self.sparse)
 
 
 @dataclass(frozen=True)
@@ -147,16 +152,29 @@ def _portable(value: Any) -> Any:
     return Remote(value.key) if _is_future(value) else value
 
 
-def as_rows(value: Any, shape: tuple[int, ...], dtype: np.dtype, where: str) -> np.ndarray:
-    """A computed chunk as a NumPy array of the shape and dtype that its collection promised."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{where} is a masked array; fill it first (dask.array.ma.filled).")
-    for densify in ("todense", "get"):  # sparse arrays; arrays on a GPU
+def dense(value: Any) -> Any:
+    """A sparse array, or one on a GPU, as a NumPy array; anything else as it is."""
+    for densify in ("todense", "get"):
         if not isinstance(value, np.ndarray) and hasattr(value, densify):
             value = getattr(value, densify)()
-    if not isinstance(value, (np.ndarray, np.generic)):
+    return value
+
+
+def as_rows(
+    value: Any, shape: tuple[int, ...], dtype: np.dtype, where: str, sparse: bool = False
+) -> Any:
+    """A computed chunk as a NumPy array of the shape and dtype that its collection promised.
+
+    sparse : as a CSR array instead.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{where} is a masked array; fill it first (dask.array.ma.filled).")
+    if sparse and not hasattr(value, "tocsr"):
+        raise TypeError(f"{where} is a {type(value).__name__}, and others are sparse.")
+    value = value if sparse else dense(value)
+    if not sparse and not isinstance(value, (np.ndarray, np.generic)):
         raise TypeError(f"{where} is a {type(value).__name__}; dem needs NumPy arrays.")
-    value = np.asarray(value)
+    value = as_csr(value) if sparse else np.asarray(value)
     if value.shape != shape:
         raise DataError(f"{where} has shape {value.shape}, but the array declares {shape}.")
     if not np.can_cast(value.dtype, dtype, "same_kind"):

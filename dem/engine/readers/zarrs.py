@@ -201,13 +201,16 @@ def _rooted(store: Any) -> Any:
     return store
 
 
-def open_zarr(path: str) -> ZarrSource:
-    """The array at a path or URL; `path::name` and `path/name` reach into a group."""
+def open_zarr(path: str, sparse: bool = False) -> Any:
+    """The array at a path or URL; `path::name` and `path/name` reach into a group.
+
+    sparse : whether it may also be a group of sparse rows.
+    """
     place, _, name = path.rpartition("::")
     if not place or "://" in name:  # fsspec chains protocols with :: too
         place, name = path, ""
     try:
-        node = zarr.open(place, mode="r", path=name)
+        node = zarr.open(place, mode="r", path=name, storage_options=_options(place))
     except FileNotFoundError as error:
         if name:
             raise DataError(_nothing_inside(place, name)) from error
@@ -220,6 +223,12 @@ def open_zarr(path: str) -> ZarrSource:
     if isinstance(node, zarr.Group):
         if "dem" in node.attrs:
             raise DataError(f"{path} is a model that dem has saved, not data.")
+        from dem.engine.readers.csr import is_csr, open_csr
+
+        if is_csr(node):
+            if sparse:
+                return open_csr(node)
+            raise DataError(f"{path} holds sparse rows (CSR), and dense ones are required.")
         inside = _arrays(node)
         example = f"{place}::{name + '/' if name else ''}{inside[0] if inside else 'name'}"
         raise DataError(
@@ -227,6 +236,11 @@ def open_zarr(path: str) -> ZarrSource:
             f"Name one, as in {example}"
         )
     return ZarrSource(node)
+
+
+def _options(place: str) -> dict[str, Any] | None:
+    """What s3fs is to be told, which else asks for the size of each chunk before it reads it."""
+    return {"max_concurrency": 1} if place.startswith(("s3://", "s3a://")) else None
 
 
 def _arrays(group: zarr.Group) -> list[str]:
