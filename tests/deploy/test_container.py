@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,32 @@ def test_the_image_is_slim_and_its_user_is_nobody_s_root() -> None:
     told = of_dockerfile()
     assert told["OPENBLAS_NUM_THREADS"] == "1"
     assert int(told["MALLOC_TRIM_THRESHOLD_"]) > 2**20
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_the_health_check_tells_the_living_from_the_dead() -> None:
+    (what,) = (what for word, what in stages()[-1] if word == "HEALTHCHECK")
+    program, *words = json.loads(what.partition("CMD")[2])
+    assert program == "python"
+
+    def code(port: int) -> int:
+        told = {**os.environ, "HEALTH_PORT": str(port)}
+        command = [sys.executable, *words]
+        return subprocess.run(command, env=told, stderr=subprocess.DEVNULL, check=False).returncode
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert code(server.server_port) == 0
+        server.shutdown()
+    assert code(server.server_port) != 0
 
 
 def test_what_is_pinned_is_what_the_project_asks_for() -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from manifests import DEPLOY
 
+SCHEDULER = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
+
 
 def test_its_jobs_are_scripts_that_slurm_would_take() -> None:
     example = runpy.run_path(str(DEPLOY / "slurm" / "jobqueue.py"))
-    with example["cluster"](host="127.0.0.1", scheduler_options={"port": 0}) as cluster:
+    with example["cluster"](scheduler_options=SCHEDULER) as cluster:
         script = cluster.job_script()
     told = [line.removeprefix("#SBATCH ") for line in script.splitlines() if "#SBATCH" in line]
     assert {"--requeue", "-t 04:00:00", "--cpus-per-task=16"} <= set(told)

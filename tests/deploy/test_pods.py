@@ -142,7 +142,7 @@ def test_a_fit_survives_the_loss_of_every_pod(namespace: Namespace, tmp_path: Pa
     eventually(lambda: runner.done, "the end of the fit", 300)
     assert runner.ended[0] == -9
     assert runner.ended[-1] == 0
-    assert set(runner.ended[1:-1]) <= {75}, runner.log
+    assert set(runner.ended[1:-1]) == {75}, runner.log  # while the scheduler was away
     assert told(runner)[-1]["message"] == "fitted"
     assert of_arrays(namespace.store.contents("models/measurements/")) == expected
     for pod in (scheduler, *workers, runner):
