@@ -225,7 +225,8 @@ def turn_by_turn(
                 work = yield from informed(work, groups)
                 apart = work.told is None
             totals = yield Sweep(work, [groups[g] for g in request.groups])
-            if len(totals) == len(groups) and not sum(stats.weight for stats in totals):
+            whole = len(totals) == len(groups) and not request.tentative
+            if whole and not sum(stats.weight for stats in totals):
                 raise DataError("All sample weights are zero: no row of the data counts.")
             request = loop.send(totals)
         else:
