@@ -20,9 +20,9 @@ from dem.engine.lazy import applied, is_lazy
 from dem.engine.manifest import Manifest, cut
 from dem.engine.readers.dasks import DaskSource, stored_array
 from dem.engine.readers.sequences import BeginningRows, SequenceSource
-from dem.engine.task import outside
+from dem.engine.task import not_finite, outside
 from dem.errors import SupportError
-from dem.passes import Block, Expectation
+from dem.passes import LARGEST, Block, Expectation
 from dem.relay import Transfer
 
 Array = np.ndarray
@@ -44,6 +44,7 @@ class Chainwise:
     names: tuple[str, ...] | None
 
     def message(self, rows: Array, block: int, start: int) -> Any:
+        self._check(rows, block, start)
         with one_blas_thread(), np.errstate(all="ignore"):
             try:
                 return Transfer(self.work)(self.work.prepare(), Block(block, start, rows, None))
@@ -56,10 +57,18 @@ class Chainwise:
 
     def result(self, rows: Array, block: int, start: int, told: Any) -> Array:
         prepared, own = self.work.prepare(), None if told is None else told[block]
+        self._check(rows, block, start)
         return applied(
             lambda some: self.function(prepared, some, own),
             self.dtype, np.asarray(rows), block, start, self.names,
         )  # fmt: skip
+
+    def _check(self, rows: Array, block: int, start: int) -> None:
+        """Raise `DataError` for a value that is not finite: a path through it would look sound."""
+        missing = getattr(self.work.model, "missing", False)
+        finite = np.asarray(abs(rows) < LARGEST)
+        if not (finite | np.isnan(rows) if missing else finite).all():
+            raise not_finite(rows, block, start, self.names, None, missing)
 
 
 def chainwise(

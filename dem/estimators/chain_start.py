@@ -41,6 +41,8 @@ class ChainGiven:
         check_offers("start", self.start, Start)
 
     def __call__(self, model: HMM, sample: Sample, seed: int) -> Steps:
+        _check_allowed("startprob_init", self.startprob, model.topology.starts(model.k))
+        _check_allowed("transmat_init", self.transmat, model.topology.transitions(model.k))
         params: HMMParams = yield from self.start(model, sample, seed)
         return replace(
             params,
@@ -60,6 +62,13 @@ class ChainGiven:
         if isinstance(family, Categorical) and self.probabilities is not None:
             return replace(params, probabilities=self.probabilities)
         return params
+
+
+def _check_allowed(name: str, given: Array | None, allowed: Array) -> None:
+    """Raise ValueError for probabilities above 0 of what the topology does not allow."""
+    if given is not None and (wrong := np.argwhere((given > 0) & ~allowed)).size:
+        place = ", ".join(map(str, wrong[0]))
+        raise ValueError(f"{name}[{place}] must be 0: the topology does not allow it.")
 
 
 def chain_start(start: Start, **parts: Array | None) -> Start:

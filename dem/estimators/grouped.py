@@ -11,13 +11,14 @@ from dem.engine.manifest import cut, find, open_source
 from dem.engine.readers.base import Source, is_a
 from dem.engine.readers.columns import chosen
 from dem.engine.readers.sequences import SequenceSource, starts_of
-from dem.errors import DataError
+from dem.errors import DataError, SupportError
 from dem.estimators import inputs
 from dem.estimators.covariates import number_of
 from dem.fitting import total
 from dem.passes import Block
 
 Array = np.ndarray
+NO_KEY = "Every row must have a group"
 
 
 def in_sequences(
@@ -67,6 +68,9 @@ def _changes(keys: Any, n_rows: int) -> Array:
     if is_a(keys, "pandas", "Series") or isinstance(keys, (list, tuple)):
         keys = np.asarray(keys)
     if isinstance(keys, np.ndarray) and keys.dtype.kind not in "fiub":
+        lacking = [key is None or key != key for key in keys.ravel().tolist()]
+        if any(lacking):
+            raise DataError(f"{NO_KEY}: row {lacking.index(True)} has none.")
         keys = np.unique(keys.astype(str), return_inverse=True)[1]
     source: Any = keys if hasattr(keys, "reader") else find(keys)
     if source.shape[0] != n_rows or source.shape[1:] not in ((), (1,)):
@@ -103,8 +107,8 @@ class Runs:
     """
 
     starts: Array
-    first: float
-    last: float
+    first: int | float
+    last: int | float
 
     def __add__(self, other: Runs) -> Runs:
         goes_on = int(self.last == other.first)
@@ -123,6 +127,8 @@ class Changes:
 
     def __call__(self, prepared: None, block: Block) -> Runs:
         keys = np.asarray(block.rows).reshape(-1)
+        if (lacking := np.flatnonzero(keys != keys)).size:
+            raise SupportError(NO_KEY, float("nan"), int(lacking[0]), 0)
         changes = np.flatnonzero(keys[1:] != keys[:-1]) + 1
         starts = block.start + np.concatenate([[0], changes])
-        return Runs(starts, float(keys[0]), float(keys[-1]))
+        return Runs(starts, keys[0].item(), keys[-1].item())  # floats would merge large integers

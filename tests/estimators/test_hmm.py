@@ -335,3 +335,45 @@ def test_not_fitted() -> None:
     for method in ("predict", "predict_proba", "score", "decode", "score_samples"):
         with pytest.raises(NotFittedError):
             getattr(dem.GaussianHMM(2), method)(X)
+
+
+NOISE = np.random.default_rng(2).normal(size=(200, 1))
+APART = NOISE + np.where(np.arange(200) < 100, 0.0, 6.0)[:, None]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decode"])
+def test_paths_over_values_that_are_none_are_refused(value: float, method: str) -> None:
+    model = dem.GaussianHMM(2, means_init=[[0.0], [6.0]], random_state=0).fit(APART)
+    rows = APART.copy()
+    rows[150] = value
+    with pytest.raises(dem.DataError, match=r"row 150|so large"):
+        getattr(model, method)(rows)
+    lazy = da.from_array(rows, chunks=(40, 1))
+    with pytest.raises(dem.DataError, match=r"row 150|rows 120 to 159"):
+        np.asarray(model.predict(lazy))
+
+
+def test_what_is_given_may_not_break_the_topology() -> None:
+    how = {"topology": "left-right", "means_init": [[0.0], [6.0]], "random_state": 0}
+    with pytest.raises(ValueError, match=r"transmat_init\[1, 0\] must be 0"):
+        dem.GaussianHMM(2, transmat_init=[[0.5, 0.5], [0.5, 0.5]], **how).fit(APART)
+    with pytest.raises(ValueError, match=r"startprob_init\[1\] must be 0"):
+        dem.GaussianHMM(2, startprob_init=[0.5, 0.5], **how).fit(APART)
+
+
+def test_large_keys_of_groups_stay_apart() -> None:
+    keys = np.repeat(np.arange(4) + 1234567890123456789, 50)
+    how = {"means_init": [[0.0], [6.0]], "random_state": 0}
+    few = dem.GaussianHMM(2, **how).fit(APART, [50] * 4)
+    rows, groups = (da.from_array(a, chunks=(50, *a.shape[1:])) for a in (APART, keys))
+    large = dem.GaussianHMM(2, **how).fit(rows, groups=groups)
+    np.testing.assert_allclose(large.startprob_, few.startprob_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_rows_without_a_group_are_refused(missing: Any) -> None:
+    keys = np.repeat([1.0, 2.0], 100).astype(float if missing is np.nan else object)
+    keys[120:140] = missing
+    with pytest.raises(dem.DataError, match="Every row must have a group"):
+        dem.GaussianHMM(2, random_state=0).fit(APART, groups=keys)
