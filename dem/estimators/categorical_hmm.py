@@ -43,7 +43,7 @@ class CategoricalHMM(HiddenMarkov):
     startprob_init : (n_components,), transmat_init : (n_components, n_components)
         Given parts of the start. What is 0 there stays 0.
     emissionprob_init : (n_components, n_features)
-        Likewise, of one column; of several, theirs side by side.
+        A given part too, of one column; of several, theirs side by side. At least 1e-10 remains.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, schedule, accelerate,
     posterior, max_passes, max_time, checkpoint : as in `dem.GaussianMixture`
         init_params="warm" tries fits to runs of rows, by one read; the others are the start of

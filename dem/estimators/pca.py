@@ -48,7 +48,8 @@ class PCA(LatentEstimator):
     tol : float, default=1e-6, max_iter : int, default=1000
         Of EM: stop when less than tol is left to gain in the log-likelihood per row, in nats.
     method : {"auto", "moments", "em"}
-        "moments" is the one read; "em" reads in each iteration, and keeps n_features × n_components
+        "moments" is one read, beside the sample, which reads up to 64 blocks; "em" reads in each
+        iteration, and keeps n_features × n_components
         numbers instead of n_features². "auto" takes "em" above 1500 columns, and above 32 with
         missing values.
     verbose, checkpoint : as in `dem.GaussianMixture`.
