@@ -6,6 +6,7 @@ own), or use `fit.sbatch`. Workers come and go as Slurm has room.
     python deploy/slurm/jobqueue.py /project/x.zarr /project/model /project/kept
 """
 
+import signal
 import sys
 
 from dask_jobqueue import SLURMCluster
@@ -35,6 +36,8 @@ def cluster(**settings: object) -> SLURMCluster:
 
 
 def main(data: str, model: str, checkpoint: str) -> None:
+    # dask-jobqueue makes Ctrl-C an exit as it is imported: a fit would not end with what it has.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with cluster() as workers, workers.get_client():
         # Not far below the most: at the end of each turn all workers are idle for a moment.
         workers.adapt(minimum_jobs=4, maximum_jobs=8)

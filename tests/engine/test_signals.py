@@ -5,10 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from dem.engine.signals import ENDING, deaf_children, deferred
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_as_python_has_it() -> Iterator[None]:
+    """Libraries may have taken it for themselves as they were imported: dask-jobqueue does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_signal_comes_when_the_block_is_done() -> None:
