@@ -15,6 +15,9 @@ class _Axes:
     pooled = False
     correlated = False
 
+    def repeated(self, size: int) -> int:
+        return 0
+
     def widen(self, covariances: Array, extra: Array) -> Array:
         return covariances + extra[: covariances.shape[1]]
 

@@ -30,8 +30,15 @@ class Covariance(Protocol):
         """How many second-order features there are for `size` columns."""
         ...
 
+    def repeated(self, size: int) -> int:
+        """How many of the first of `size` columns `fill` is to have again, after the last."""
+        ...
+
     def fill(self, x: Array, start: int, out: Array) -> None:
-        """Second-order features of a tile: x (D, n) → out (m, n), m features from `start` on."""
+        """Second-order features of a tile: x (D, n) → out (m, n), m features from `start` on.
+
+        x has the `repeated` rows after the D.
+        """
         ...
 
     def cross(self, a: Array, b: Array) -> Array:

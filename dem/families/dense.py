@@ -111,6 +111,9 @@ class Full(_Dense):
     def features(self, size: int) -> int:
         return size * (size + 1) // 2
 
+    def repeated(self, size: int) -> int:
+        return size // 2
+
     def fill(self, x: Array, start: int, out: Array) -> None:
         products(x, start, out)
 
@@ -177,6 +180,9 @@ class Tied(_Dense):
     pooled = True
 
     def features(self, size: int) -> int:
+        return 0
+
+    def repeated(self, size: int) -> int:
         return 0
 
     def fill(self, x: Array, start: int, out: Array) -> None:

@@ -58,6 +58,12 @@ class Frame:
         return float(np.log(self.scale).sum())
 
     @property
+    def short(self) -> bool:
+        """Whether its numbers are in the range of float32."""
+        sizes = np.concatenate([np.abs(self.origin), self.scale, 1 / self.scale])
+        return bool(sizes.max() < 1e30)
+
+    @property
     def lost(self) -> np.ndarray:
         """Which columns (D,) have values so small that they had to be taken for constant."""
         return (self.scale == 1.0) & (self.origin != 0.0) & (np.abs(self.origin) < SMALLEST)

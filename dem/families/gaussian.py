@@ -28,13 +28,16 @@ Array = np.ndarray
 # The expanded quadratic x'Λx − 2μ'Λx + μ'Λμ loses the digits by which its terms exceed the
 # result. Beyond this ratio (1e-10 of a nat is lost) a component is calculated about its mean.
 CANCELLATION = 4e5
+# Up to this ratio float32 is enough for data in that precision, which are rounded as much anyway:
+# log-densities of rows are right to about 1e-4 of a nat, and their errors average out.
+CANCELLATION_SHORT = 1e4
 # Variances in the frame, where the data have variance 1: a component that collapses onto one
 # point stops here, far below what real clusters have and above what rounding makes of zero.
 SMALLEST_VARIANCE = 1e-14
 # Variances at distance 1 from the centre of the sums: those above the first keep enough digits
-# (1e-9 of a nat is lost), those below the second have none.
-RESOLVED = 1e-8
-LOST = 4e-15
+# (1e-9 of a nat is lost), those below the second have none. Then the same for float32.
+RESOLVED, LOST = 1e-8, 4e-15
+RESOLVED_SHORT, LOST_SHORT = 1 / CANCELLATION_SHORT, 1e-6
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ class Gaussian:
         log_norm = norm + offset
         constant = log_norm - np.einsum("kd,kd->k", linear, params.means) / 2
         reach = np.sqrt(params.means**2 + form.variances(params.covariances, (k, d)))
-        tight = form.magnitude(params.roots, reach) > CANCELLATION
+        magnitude = form.magnitude(params.roots, reach)
+        tight = magnitude > CANCELLATION
         if form.pooled:
             tight[:] = tight.any()  # their scatter is one sum, so they go together
         centre = np.where(tight[:, None], params.means, 0.0)
@@ -133,6 +137,7 @@ class Gaussian:
             log_norm=log_norm,
             form=form,
             offset=offset,
+            short=bool((magnitude <= CANCELLATION_SHORT).all()) and params.frame.short,
             patterns=self._patterns(params, centre, offset),
         )
 
@@ -168,7 +173,7 @@ class Gaussian:
         offsets = sums.first / weight[:, None]
         means = np.where(alive[:, None], sums.centre + offsets, params.means)
         covariances = self._covariances(params, sums.about(means), alive)
-        floors = self._floors(params, np.where(alive[:, None], offsets, 0.0))
+        floors = self._floors(params, np.where(alive[:, None], offsets, 0.0), sums.short > 0)
         covariances, _ = form.at_least(covariances, floors)
         if not alive.all():
             covariances = form.keep(alive, covariances, params.covariances)
@@ -185,7 +190,7 @@ class Gaussian:
         more = np.outer(sums.weight, form.outer(np.diag(np.sqrt(extra)), None))
         return form.improved(sums.weight, sums.second + more, d, params.covariances)
 
-    def _floors(self, params: GaussianParams, offsets: Array) -> Array:
+    def _floors(self, params: GaussianParams, offsets: Array, short: bool) -> Array:
         """The least variances (K, D) to be taken from sums whose means are `offsets` off centre.
 
         A variance far smaller than that distance squared has been lost in rounding: go as far as
@@ -195,12 +200,13 @@ class Gaussian:
         squares = np.square(offsets)
         if self.covariance.pooled:
             squares[:] = squares.max(axis=0)
-        floors = squares * RESOLVED
+        floors = squares * (RESOLVED_SHORT if short else RESOLVED)
         if floors.any():
             # Σ ⪰ c · diag(floors) for the old Σ, with c = 1 / excess
             excess = self.covariance.magnitude(params.roots, np.sqrt(floors))
             floors = floors / np.maximum(excess, 1.0)[:, None]
-        return np.maximum(np.maximum(floors, squares * LOST), SMALLEST_VARIANCE)
+        lost = squares * (LOST_SHORT if short else LOST)
+        return np.maximum(np.maximum(floors, lost), SMALLEST_VARIANCE)
 
     def expected_log_density(self, params: GaussianParams, sums: Moments) -> float:
         form, (k, d) = self.covariance, params.means.shape

@@ -20,7 +20,7 @@ from dem.families.dense import Full
 from dem.families.features import check_size
 from dem.families.marginals import Chosen, Patterns
 from dem.families.moments import Moments
-from dem.kernels.normal import load_tile, pack, pairs, unpack
+from dem.kernels.normal import load_tile, pack, pairs, products, ring, unpack
 from dem.kernels.patterns import grouped
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class IncompleteTiles:
         features = self._features[:, : x.shape[1]]
         features[0] = 1.0
         features[1 : d + 1] = x
-        Full().fill(features[1 : d + 1], 0, features[d + 1 :])
+        products(ring(x), 0, features[d + 1 :])
         return features
 
     def _offsets(self, j: int, here: slice) -> Array:

@@ -25,6 +25,7 @@ class Moments(Vector):
     first, centre : (K, D).
     second : as the covariance's form packs it (`Covariance.cross`).
     entropy : Σ r H(q(missing values | what is there)), in nats; 0 if nothing is missing.
+    short : how many of the rows were multiplied in float32, which keeps fewer digits.
     """
 
     weight: np.ndarray
@@ -33,6 +34,7 @@ class Moments(Vector):
     centre: np.ndarray
     form: Covariance
     entropy: float = 0.0
+    short: float = 0.0
 
     @classmethod
     def of(cls, z: np.ndarray, r: np.ndarray, form: Covariance) -> Moments:
@@ -82,6 +84,7 @@ class Moments(Vector):
             first=self.first + other.first,
             second=self.second + other.second,
             entropy=self.entropy + other.entropy,
+            short=self.short + other.short,
         )
 
     def __mul__(self, factor: float) -> Moments:
@@ -91,4 +94,5 @@ class Moments(Vector):
             first=self.first * factor,
             second=self.second * factor,
             entropy=self.entropy * factor,
+            short=self.short * factor,
         )

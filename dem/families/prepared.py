@@ -26,7 +26,10 @@ class GaussianParams:
 
 @dataclass(frozen=True, eq=False)
 class GaussianPrepared:
-    """η (K, P) with T(x) = (1, x, second order), and which components go about their mean."""
+    """η (K, P) with T(x) = (1, x, second order), and which components go about their mean.
+
+    short : whether float32 is enough for rows of that precision, unless they are far away.
+    """
 
     params: GaussianParams
     eta: Array
@@ -35,4 +38,5 @@ class GaussianPrepared:
     log_norm: Array  # log-density at the mean, plus the offset
     form: Covariance
     offset: Array
+    short: bool
     patterns: Patterns | None  # of missing values, where columns are correlated

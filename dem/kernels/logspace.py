@@ -7,24 +7,44 @@ import numpy as np
 # Responsibilities below exp(FLOOR) cannot change any sum in float64, but as denormals they make
 # a matrix product up to five times slower; exp(-500) times any feature stays a normal number.
 FLOOR = -500.0
+FLOORS = {"d": FLOOR, "f": -70.0}  # by the precision
+
+
+def floor_of(logs: np.ndarray) -> float:
+    """The least logarithm in the precision of `logs` whose exponential is a comfortable number."""
+    return FLOORS[logs.dtype.char]
 
 
 def respond_exactly(log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
     """out = w · softmax over axis 0 of log_joint (K, n); returns Σ w H.
 
-    H = log Σₖ exp(sₖ) − Σₖ rₖ sₖ with s = log_joint − max: both terms are at most log K or so,
-    so that nothing cancels however large the log-densities are.
+    H = log Σₖ exp(sₖ) − Σₖ rₖ sₖ with s = log_joint, from which their maximum is taken unless
+    their exponentials are all comfortable numbers anyway: both terms are small enough that
+    nothing cancels however large the log-densities are. In the precision of log_joint, whose
+    tiles are small; the sum over rows is in float64.
+    """
+    floor = floor_of(log_joint)
+    least = np.minimum.reduce(log_joint, axis=None, initial=0.0)
+    if least < floor or np.maximum.reduce(log_joint, axis=None, initial=0.0) > -floor:
+        shift(log_joint)
+    np.exp(log_joint, out=out)
+    total = np.ones(len(out), out.dtype) @ out
+    log_total = np.log(total)
+    out *= np.divide(1.0 if weights is None else weights, total, out=total)
+    mass = np.add.reduce(log_total, dtype=float) if weights is None else weights @ log_total
+    return float(mass - np.vdot(out, log_joint))
+
+
+def shift(log_joint: np.ndarray) -> np.ndarray:
+    """Take from each column of log_joint (K, n) its maximum, (n,), which is returned.
+
+    What is then below the floor is raised to it, as it makes no difference.
     """
     largest = log_joint.max(axis=0)
     log_joint -= largest
-    largest.fill(FLOOR)  # NumPy takes the maximum with a row twice as fast as with a number
-    np.maximum(log_joint, largest, out=log_joint)
-    np.exp(log_joint, out=out)
-    total = out.sum(axis=0)
-    log_total = np.log(total)
-    w = np.ones_like(total) if weights is None else weights
-    out *= w / total
-    return float(np.dot(w, log_total) - np.vdot(out, log_joint))
+    # NumPy takes the maximum with a row twice as fast as with a number
+    np.maximum(log_joint, np.full_like(largest, floor_of(log_joint)), out=log_joint)
+    return largest
 
 
 def respond_with_the_best(
@@ -41,8 +61,6 @@ def respond_with_the_best(
 
 def log_sum_exp(log_joint: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     """log Σₖ exp(log_joint) over axis 0, (n,); shifts log_joint by its maximum."""
-    largest = log_joint.max(axis=0)
-    log_joint -= largest
-    np.maximum(log_joint, FLOOR, out=log_joint)
+    largest = shift(log_joint)
     np.exp(log_joint, out=scratch)
     return largest + np.log(scratch.sum(axis=0))

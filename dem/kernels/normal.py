@@ -7,6 +7,8 @@ Both go panel by panel, over some features at a time, so that features never lea
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 # OpenBLAS multiplies small matrices (M · N · K up to this) without packing them first, which is
@@ -53,35 +55,58 @@ def turned(responsibilities: np.ndarray, n_features: int, out: np.ndarray) -> np
     return out
 
 
-def load_tile(rows: np.ndarray, origin: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
-    """out (D, n) = ((rows − origin) / scale)ᵀ for rows (n, D) of any real dtype.
+def affine(
+    origin: np.ndarray, scale: np.ndarray, dtype: Any = np.float64
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Columns (D, 1) of origin (D,) and 1 / scale (D,) for `load` into a tile of this dtype.
 
-    The difference is taken in float64: in the data's own precision it would lose what float32
-    data at a large offset have left.
+    The origin stays in float64 unless it is exact in the other: the difference would lose what
+    data at a large offset have left. None for a scale of ones; powers of two round nothing.
     """
-    np.subtract(rows.T, origin[:, None], out=out, dtype=np.float64)
-    if (scale != 1.0).any():
-        out *= (1.0 / scale)[:, None]
+    rounded = origin.astype(dtype)
+    exact = rounded if (rounded == origin).all() else origin
+    inverse = (1.0 / scale).astype(dtype)[:, None] if (scale != 1.0).any() else None
+    return exact[:, None], inverse
+
+
+def load(rows: np.ndarray, origin: np.ndarray, inverse: np.ndarray | None, out: np.ndarray) -> None:
+    """out (D, n) = ((rows − origin) / scale)ᵀ for rows (n, D) of any real dtype; see `affine`."""
+    np.subtract(rows.T, origin, out=out, dtype=origin.dtype, casting="same_kind")
+    if inverse is not None:
+        np.multiply(out, inverse, out=out)
+
+
+def load_tile(rows: np.ndarray, origin: np.ndarray, scale: np.ndarray, out: np.ndarray) -> None:
+    """out (D, n) = ((rows − origin) / scale)ᵀ for rows (n, D), origin (D,) and scale (D,)."""
+    load(rows, *affine(origin, scale, out.dtype), out)
 
 
 def pairs(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (i, j) of the D(D+1)/2 products xᵢ xⱼ: j = i, then i + 1, ... (mod D).
 
-    So the products of one distance are those of two blocks of rows, one call for many of them,
-    and after half the distances all pairs have been.
+    So the products of one distance are those of two blocks of rows, and after half the distances
+    all pairs have been.
     """
     distance, i = np.divmod(np.arange(size * (size + 1) // 2), size)
     return i, (i + distance) % size
 
 
-def products(x: np.ndarray, start: int, out: np.ndarray) -> None:
-    """out (m, n) = xᵢ xⱼ for m `pairs` from the one at `start`; x is (D, n)."""
-    size, done = len(x), 0
+def ring(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """x (D, n) and after it its first D // 2 rows again, (D + D // 2, n), for `products`."""
+    return np.concatenate([x, x[: len(x) // 2]], out=out)
+
+
+def products(ring: np.ndarray, start: int, out: np.ndarray) -> None:
+    """out (m, n) = xᵢ xⱼ for m `pairs` from the one at `start`; `ring` is that of x (D, n).
+
+    After the last row x begins anew, so that all products of one distance are a single call.
+    """
+    size, done = (2 * len(ring) + 1) // 3, 0
     while done < len(out):
         distance, i = divmod(start + done, size)
-        j = (i + distance) % size
-        m = min(size - max(i, j), len(out) - done)
-        np.multiply(x[i : i + m], x[j : j + m], out[done : done + m])
+        m = min(size - i, len(out) - done)
+        j = i + distance
+        np.multiply(ring[i : i + m], ring[j : j + m], out[done : done + m])
         done += m
 
 

@@ -53,8 +53,12 @@ TYPES = {
 
 @pytest.mark.parametrize(("name", "dtype"), [(n, t) for n, types in TYPES.items() for t in types])
 def test_rows_of_other_types(name: str, dtype: str) -> None:
+    """As good as in float64, but for products of float32 in the Gaussian's kernel."""
     rows = COMPONENTS[name].rows(500).astype(dtype)
-    np.testing.assert_array_equal(log_prob(name, rows), log_prob(name, rows.astype(float)))
+    rounded = 2e-6 if name in ("StudentT full", "Product") else 0.0
+    np.testing.assert_allclose(
+        log_prob(name, rows), log_prob(name, rows.astype(float)), rtol=rounded
+    )
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -68,7 +72,7 @@ def test_draws_have_the_density_they_come_from(name: str) -> None:
     truth = here.log_prob(rows).mean()
     hard = (labels == np.arange(K)[:, None]).astype(float)
     fitted = here.family.start(Sample(rows, np.ones(len(rows)), True), hard)
-    if name.startswith("StudentT"):  # starts at the moments: take a few steps
+    if name.startswith(("StudentT", "MixtureOf")):  # a start, and no maximum
         return
     best = model.log_prob(model.prepare(MixtureParams(counts / 30_000, fitted)), rows).mean()
     assert truth == pytest.approx(best, abs=5e-3)

@@ -17,6 +17,7 @@ from mixtures import FORMS, climb, largest_fall, start
 
 N, D, K = 45, 2, 3
 EPS = np.finfo(float).eps
+SHORT = 1e-5  # what rows in float32 are known to, which are multiplied in float32: 1e-7 of each
 RNG = np.random.default_rng(1)
 LABELS, NOISE = np.arange(N) % K, RNG.normal(size=(N, D))
 BLURRED = NOISE * [1, 0.5] + np.array([[0, 0], [2.0, 1], [-1, 3]])[LABELS]
@@ -78,7 +79,7 @@ def test_hard_posterior_in_fifty_digits(rows: np.ndarray, form: str) -> None:
     """To 1e-9, as for the exact one: rounding of 1e-16 of the spread is 1e-11 of 1e-5 of it."""
     if form == "spherical" and rows[0, 1] > 1e8 and rows[0, 0] < 1e4:
         pytest.skip("one cluster of the start has no rows of its own in the only wide column")
-    compare(form, rows, Hard(), 8, 1e-9)
+    compare(form, rows, Hard(), 8, SHORT if rows.dtype == np.float32 else 1e-9)
 
 
 @pytest.mark.parametrize("posterior", [Exact(), Hard()], ids=["exact", "hard"])
@@ -93,7 +94,7 @@ def test_no_half_step_lowers_the_bound(rows: np.ndarray, form: str, posterior: A
     """
     model = Mixture(K, Gaussian(FORMS[form]))
     steps = climb(model, start(model, rows, seed=2), rows, 60, posterior=posterior)
-    ulps = 10 * EPS * abs(steps[-1].bound)
+    ulps = SHORT if rows.dtype == np.float32 else 10 * EPS * abs(steps[-1].bound)
     assert largest_fall(steps[:3]) <= 2e-6 + ulps
     assert largest_fall(steps[2:]) <= 2e-9 + ulps
 

@@ -30,6 +30,9 @@ class Shared:
     def features(self, size: int) -> int:
         return 0
 
+    def repeated(self, size: int) -> int:
+        return 0
+
     def fill(self, x: Array, start: int, out: Array) -> None:
         return
 
