@@ -16,16 +16,17 @@ from uuid import uuid4
 
 from dem import checkpoint as checkpoints
 from dem import html
-from dem.checkpoint import SECONDS, Keeper
+from dem.checkpoint import SECONDS, Keeper, Saved
 from dem.climb import Climb
 from dem.dashboard import PATH
+from dem.engine.cache import configured
 from dem.engine.hosts import active_client, synchronous
 from dem.engine.manifest import Manifest, open_data
 from dem.engine.run import ENDED, Kept, Lost, Order, Unhosted, repeat
 from dem.history import History
 from dem.records import Ascent, Fit, Record, State
 from dem.report.progress import Observer
-from dem.store.place import URI
+from dem.store.place import URI, Place
 
 HOW = tuple(field.name for field in fields(Climb) if field.name != "model")
 PATIENCE_SECONDS = 10.0  # how long the scheduler keeps a question before it says "nothing new"
@@ -46,7 +47,8 @@ class Job:
 
     def status(self) -> dict[str, Any]:
         """run, state (waiting, running, done, cancelled, failed), attempt, turns, max_iter, bound,
-        blocks (done, in all, of the pass under way), began (seconds since the epoch)."""
+        blocks (done, in all, of the pass under way), began (seconds since the epoch), checkpoint
+        (where it is kept, None if nowhere or if it rests on what a client sent from its memory)."""
         return self._ask("status")
 
     @property
@@ -289,6 +291,26 @@ def runs(client: Any = None) -> list[dict[str, Any]]:
     return known
 
 
+def join(client: Any, saved: Saved, observer: Observer) -> Fit | None:
+    """What the fit of a checkpoint comes to, if it is still at work on the scheduler; else None.
+
+    So a client that comes back, as a process that was started again does, loses no turn.
+    """
+    place = str(Place.of(saved.uri).target)
+    try:
+        known = runs(client)
+    except Unhosted:
+        return None
+    for status in known:
+        same = (status["checkpoint"], status["max_iter"]) == (place, saved.climb.max_iter)
+        if same and status["state"] not in ENDED:
+            try:
+                return Job(status["run"], _client(client)).follow(observer)
+            except CancelledError:
+                raise KeyboardInterrupt from None
+    return None
+
+
 def order(
     client: Any,
     climb: Ascent,
@@ -307,9 +329,11 @@ def order(
 
     host(client)
     name = run or f"run-{uuid4().hex[:8]}"
+    budget = configured()
     try:
         placed, scattered = on_workers(manifest, client)
-        asked = dumps(Order(climb, placed, state, keeper, sent=bool(scattered)))
+        sent = bool(scattered)
+        asked = dumps(Order(climb, placed, state, keeper, sent, budget))
         _ask(client, "submit", run=name, order=asked)
         del scattered  # not before the scheduler holds them for the run
     except Unhosted:

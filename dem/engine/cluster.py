@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from typing import Any, Self
 from uuid import uuid4
@@ -17,7 +17,7 @@ from distributed.client import _wait
 from distributed.scheduler import KilledWorker
 from distributed.threadpoolexecutor import thread_state
 
-from dem.engine import graph, plan
+from dem.engine import cache, graph, plan
 from dem.engine.manifest import Manifest
 from dem.engine.placement import Placement
 from dem.passes import Pass
@@ -26,6 +26,7 @@ RETRIES = 3
 PAUSE_SECONDS = 0.1
 TICK_SECONDS = 0.25
 SCATTER_SECONDS = 3.0
+DROP_SECONDS = 3.0
 LARGE_BYTES = 10 * 2**20  # what a scheduler had better not receive, keep and send in a graph
 
 
@@ -40,6 +41,7 @@ class Cluster:
         before; it may raise to give the pass up.
     workers : threads by address of the workers that take tasks, asked before each pass.
     done : how many blocks of a pass under way are done, given its name; where nobody knows, 0.
+    budget : of blocks that workers keep once they have read them; None for none.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Cluster:
         on_blocks: Callable[[int, int], Any] | None = None,
         workers: Callable[[], Mapping[str, int]] | None = None,
         done: Callable[[str], int] = lambda name: 0,
+        budget: cache.Budget | None = None,
     ) -> None:
         self.manifest, self.client = manifest, client
         self._on_blocks = on_blocks
@@ -61,7 +64,8 @@ class Cluster:
         self.costs = plan.Costs()
         self.seconds = plan.Seconds()  # of the last pass
         self._span = ExitStack()
-        self._placement = Placement(manifest, client)
+        self._budget = budget
+        self._placement = Placement(manifest, client, self._name, budget)
 
     def __enter__(self) -> Self:
         self._placement.place()
@@ -72,13 +76,17 @@ class Cluster:
         self._span.close()
         self._release([*self._totals, *self._pass])
         self._placement.forget()
+        if self._budget and self.client.status == "running":
+            self._drop()
 
     def memory(self) -> Iterator[tuple[str, int, int]]:
         """(where, threads, bytes available to them) for each process that does the work."""
         ends = dask.config.get("distributed.worker.memory.terminate") or 1.0
         for address, worker in self.client.scheduler_info(n_workers=-1)["workers"].items():
             if limit := worker["memory_limit"]:
-                used = worker.get("metrics", {}).get("memory", 0)
+                metrics = worker.get("metrics", {})
+                # What is kept is given up where memory gets short.
+                used = metrics.get("memory", 0) - metrics.get(cache.METRIC, 0)
                 yield f"Worker {address}", worker["nthreads"], max(int(ends * limit) - used, 0)
 
     def sweep(self, work: Pass, groups: Sequence[Sequence[int]]) -> tuple[Any, ...]:
@@ -178,6 +186,12 @@ class Cluster:
         except TimeoutError:
             return False
         return True
+
+    def _drop(self) -> None:
+        """Have the workers drop what they keep. One that does not answer in time does so later."""
+        tell, how = self.client._run, {"on_error": "ignore", "callback_timeout": DROP_SECONDS}
+        with suppress(TimeoutError, OSError):
+            self.client.sync(tell, cache.drop, self._name, **how)
 
     def _tell(self, done: int, n_blocks: int) -> None:
         if self._on_blocks:

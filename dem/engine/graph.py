@@ -13,7 +13,7 @@ from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from distributed import get_worker
 
-from dem.engine import plan, reduce, task
+from dem.engine import cache, plan, reduce, task
 from dem.engine.manifest import Manifest, Reader
 from dem.engine.meter import counter
 
@@ -177,6 +177,7 @@ def _run(
 ) -> Timed:
     """A range task on a worker; `rows`, `weights`: results of the Futures that it rests on."""
     began, count = time.perf_counter(), counter(name)
+    cache.on_worker(get_worker())
     asked, mine = cloudpickle.loads(work), cloudpickle.loads(part).resolved(rows, weights)
     waits: list[float] = []
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dem.engine.cache import configured
 from dem.engine.local import Local
 from dem.engine.manifest import Manifest
+from dem.engine.readers.base import ahead_of, held_of
 from dem.reading import SAMPLE_BYTES, SAMPLE_ROWS
 
 # Bytes that a pass takes for each row of a block, beyond the block: measured, 56 for a round of
@@ -50,16 +52,16 @@ def choose(
     """The cluster of the active client if there is one, else threads in this process."""
     client = active_client()
     if client is None:
-        return Local(manifest, threads, on_blocks)
+        return Local(manifest, threads, on_blocks, configured())
     from dem.engine.cluster import Cluster
 
-    return Cluster(manifest, client, on_blocks)
+    return Cluster(manifest, client, on_blocks, budget=configured())
 
 
 def check_memory(engine: Engine, stats_bytes: int) -> None:
     """Refuse a plan whose blocks in flight and partial sums cannot fit into the memory there is.
 
-    Each thread holds some blocks (one in use, one being read, and what decoding that takes), what
+    Each thread holds some blocks (one in use, some being read, and what decoding these takes), what
     a pass takes for each row of a block, and one partial sum for each level of the tree. A process
     also holds a sample of the rows a few times over.
 
@@ -67,10 +69,10 @@ def check_memory(engine: Engine, stats_bytes: int) -> None:
     """
     manifest = engine.manifest
     rows = int(np.diff(manifest.boundaries).max())
-    held = manifest.reader.blocks_held
-    block = held * manifest.block_bytes + ROW_BYTES * rows
+    ahead = ahead_of(manifest.reader, manifest.weights)
+    block = held_of(manifest.reader, ahead) * manifest.block_bytes + ROW_BYTES * rows
     if manifest.weights:
-        block += manifest.weights.blocks_held * 8 * rows
+        block += held_of(manifest.weights, ahead) * 8 * rows
     depth = max(manifest.n_blocks - 1, 1).bit_length() + 2
     row = 8 * manifest.n_columns
     samples = SAMPLES_HELD if isinstance(engine, Local) else SAMPLES_ADDED

@@ -31,7 +31,12 @@ def drive_here(order: bytes, run: str) -> Fit | None:
     if asked.keeper:
         state = asked.keeper.latest() or state
     requests = asked.climb.run(manifest.boundaries, manifest.n_columns, state)
-    with seceded(), Cluster(manifest, client, teller.on_blocks, done=teller.done) as engine:
+    with (
+        seceded(),
+        Cluster(
+            manifest, client, teller.on_blocks, done=teller.done, budget=asked.budget
+        ) as engine,
+    ):
         try:
             return drive(requests, engine, teller, asked.keeper)
         except KeyboardInterrupt:

@@ -10,10 +10,12 @@ from typing import Any
 from distributed import Client, Future
 
 from dem.engine import plan, task
+from dem.engine.cache import Budget
 from dem.engine.graph import Piece, futures_of
 from dem.engine.manifest import Manifest, Reader
 from dem.engine.readers.base import Spans
 from dem.engine.readers.beside import BesideRows
+from dem.engine.readers.cached import cached
 from dem.engine.readers.lazy import FutureRows
 
 PLANS_KEPT = 64
@@ -22,11 +24,15 @@ PLANS_KEPT = 64
 class Placement:
     """The data as the workers are to read them.
 
-    What lives in this process is sent to them; see `Cluster`.
+    What lives in this process is sent to them; see `Cluster`. What they read they keep within a
+    budget, until the end of the run.
     """
 
-    def __init__(self, manifest: Manifest, client: Client) -> None:
+    def __init__(
+        self, manifest: Manifest, client: Client, run: str, budget: Budget | None = None
+    ) -> None:
         self.manifest, self.client = manifest, client
+        self._run, self._budget = run, budget
         self._sent: list[Future] = []
         self._placed = manifest
         self._pieces_of: dict[Any, list[Piece]] = {}
@@ -35,7 +41,8 @@ class Placement:
     def place(self) -> None:
         """Send the workers what lives in this process; find a Future that each block rests on."""
         self.forget()
-        self._placed, self._sent = on_workers(self.manifest, self.client)
+        placed, self._sent = on_workers(self.manifest, self.client)
+        self._placed = cached(placed, self._run, self._budget)
         reader = self._placed.reader
         if futures_of(reader):
             for block in range(self.manifest.n_blocks):

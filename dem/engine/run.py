@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from dem.engine.cache import Budget
 from dem.engine.drive import Keeper
 from dem.engine.manifest import Manifest
 from dem.engine.vitals import Vitals
@@ -21,7 +22,9 @@ TOLD_AS: dict[str, Callable[..., Any]] = {"on_step": Record, "on_vitals": Vitals
 
 
 class Lasting(Keeper, Protocol):
-    """Who keeps checkpoints where they outlive a process."""
+    """Who keeps checkpoints where they outlive a process: at a path or URL."""
+
+    uri: Any
 
     def latest(self) -> State | None: ...
 
@@ -59,6 +62,7 @@ class Order:
     """What a client asks the scheduler to do: a climb over data, from a state or the start.
 
     sent : whether the data came out of the client's memory.
+    budget : of blocks that workers keep once they have read them; None for none.
     """
 
     climb: Ascent
@@ -66,6 +70,7 @@ class Order:
     state: State | None = None
     keeper: Lasting | None = None
     sent: bool = False
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class Run:
     logged: int = 0  # turns that have been told as events
     outcome: bytes = b""  # a pickled Fit, exception, or `Kept`
     kept: Kept | None = None
+    checkpoint: str | None = None  # where it keeps itself, if whoever resumes it may join it
     reporter: Reporter | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -112,6 +118,7 @@ class Run:
             "turns": len(self.turns),
             "bound": self.turns[-1][2] if self.turns else None,
             "blocks": self.blocks,
+            "checkpoint": self.checkpoint,
         }
 
 

@@ -87,7 +87,8 @@ class Runs(SchedulerPlugin):
         if run in self.runs and self.runs[run].state not in ENDED:
             raise ValueError(f"there is a run {run!r} already: choose another name")
         self._forget(run)
-        self.runs[run] = Run(run, asked.climb.max_iter)
+        kept = str(asked.keeper.uri) if asked.keeper and not asked.sent else None
+        self.runs[run] = Run(run, asked.climb.max_iter, checkpoint=kept)
         # Data that live on workers stay there while the run lives, whoever sent them.
         self.scheduler.client_desires_keys(keys=keys, client=f"dem-{run}")
         args = (self.runs[run], asked)
@@ -192,7 +193,12 @@ class Runs(SchedulerPlugin):
             )
             try:
                 with Cluster(
-                    order.manifest, client, reporter.on_blocks, self.workers, self.done
+                    order.manifest,
+                    client,
+                    reporter.on_blocks,
+                    self.workers,
+                    self.done,
+                    order.budget,
                 ) as engine:
                     return drive(requests, engine, reporter, standing, LIMITS)
             except TooHeavy as heavy:
