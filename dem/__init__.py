@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dem.engine.sequences import sequences
     from dem.errors import DataError, DegenerateComponentWarning
     from dem.estimators import (
+        GMMHMM,
         PCA,
         BayesianGaussianMixture,
         BernoulliMixture,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Gaussian,
         Label,
         LogNormal,
+        MixtureOf,
         Multinomial,
         NegativeBinomial,
         Normal,
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "GMMHMM",
     "HMM",
     "LDA",
     "PCA",
@@ -142,6 +145,7 @@ __all__ = [
     "Masked",
     "MixedMixture",
     "Mixture",
+    "MixtureOf",
     "MixtureOfRegressions",
     "Multinomial",
     "NegativeBinomial",
@@ -218,6 +222,7 @@ _MODULE_OF = {
     "FullBatch": "dem.schedules",
     "Gamma": "dem.families",
     "Gaussian": "dem.families",
+    "GMMHMM": "dem.estimators",
     "GaussianHMM": "dem.estimators",
     "GaussianMixture": "dem.estimators",
     "Hard": "dem.posteriors",
@@ -234,6 +239,7 @@ _MODULE_OF = {
     "MixedMixture": "dem.estimators",
     "Mixture": "dem.models",
     "MixtureOfRegressions": "dem.estimators",
+    "MixtureOf": "dem.families",
     "Multinomial": "dem.families",
     "NegativeBinomial": "dem.families",
     "Normal": "dem.families",

@@ -18,6 +18,7 @@ from dem.passes import Draw, Pass
 SAMPLE_ROWS = 2**16
 SAMPLE_BYTES = 32 * 2**20
 SAMPLE_BLOCKS = 64
+UNIT_BLOCKS, UNIT_ROWS = 3, 10  # a column, where a sample only gives units and a start
 SPARSE = 8  # times as many where few rows have weight
 
 
@@ -95,7 +96,12 @@ class Reads:
 
 
 def sample(
-    reads: Reads, least: int, seed: int, missing: bool = False, sparse: bool = False
+    reads: Reads,
+    least: int,
+    seed: int,
+    missing: bool = False,
+    sparse: bool = False,
+    once: bool = False,
 ) -> Generator[Sweep, Any, Sample]:
     """Random rows, some 65 000 where there are so many: all of them if they are few.
 
@@ -104,14 +110,19 @@ def sample(
 
     missing : whether NaN is a missing value. sparse : whether rows may be sparse; they then stay
         in the order of the data.
+    once : whether one read of the data is all that follows, so that little more is to be spent on
+        the units to calculate in, and where to begin: rows of 3 blocks, however few there are; of
+        more where these do not have ten rows for each column.
     """
     every = np.arange(len(reads.every))
     rows = np.diff(reads.boundaries)
     n = int(rows.sum())
     wanted = max(min(SAMPLE_ROWS, SAMPLE_BYTES // (8 * reads.n_columns)), least)
-    if n > wanted and len(every) > SAMPLE_BLOCKS:
+    few = min(UNIT_ROWS * reads.n_columns, wanted)
+    most = max(UNIT_BLOCKS, -(-few * len(every) // n)) if once else SAMPLE_BLOCKS
+    if (once or n > wanted) and len(every) > most:
         phase = np.random.default_rng([seed, 0]).random()
-        strata = (np.arange(SAMPLE_BLOCKS) + phase) * len(every) / SAMPLE_BLOCKS
+        strata = (np.arange(most) + phase) * len(every) / most
         every = np.unique(strata.astype(int))
     held = int(rows[every].sum())
     work = Draw(min(wanted / max(held, 1), 1.0), seed, missing, sparse)
@@ -124,4 +135,4 @@ def sample(
         raise DataError("All sample weights are zero: no row of the data counts.")
     complete = held == n and wanted >= held
     make = Sample if issparse(drawn.rows) else Sample.of
-    return make(drawn.rows, drawn.weights, complete, share=min(wanted / n, 1.0))
+    return make(drawn.rows, drawn.weights, complete, share=min(wanted, held) / n)

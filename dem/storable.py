@@ -50,6 +50,7 @@ _BUILT_IN: Mapping[str, str] = {
     "DawidSkene": "dem.estimators",
     "FactorAnalysis": "dem.estimators",
     "FellegiSunter": "dem.estimators",
+    "GMMHMM": "dem.estimators",
     "GaussianHMM": "dem.estimators",
     "GaussianMixture": "dem.estimators",
     "KMeans": "dem.estimators",

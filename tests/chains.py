@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from dem.contract import Sample
-from dem.families import Categorical, Diagonal, Full, Gaussian, Poisson, Product, StudentT
+from dem.families import (
+    Categorical,
+    Diagonal,
+    Full,
+    Gaussian,
+    MixtureOf,
+    Poisson,
+    Product,
+    StudentT,
+)
 from dem.models import HMM, HMMParams
 from dem.stats import Stats
 
@@ -31,6 +40,7 @@ def families() -> dict[str, tuple[Any, Any]]:
         "student-t": (StudentT(Full(), 4.0), real),
         "poisson": (Poisson(), counts),
         "categorical": (Categorical(3), codes),
+        "mixtures": (MixtureOf(2, Gaussian(Diagonal())), real),
         "product": (mixed, np.hstack([real[:, :1], counts, real[:, 1:]])),
     }
 

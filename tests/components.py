@@ -20,6 +20,7 @@ from dem.families import (
     Gamma,
     Gaussian,
     LogNormal,
+    MixtureOf,
     Multinomial,
     NegativeBinomial,
     Normal,
@@ -34,6 +35,7 @@ from dem.families import (
 from dem.families.beta import BetaParams
 from dem.families.categorical import CategoricalParams, MultinomialParams
 from dem.families.counts import BernoulliParams, PoissonParams
+from dem.families.mixture_of import MixtureOfParams
 from dem.families.negative_binomial import NegativeBinomialParams
 from dem.families.normal import NormalParams
 from dem.families.positive import ExponentialParams, GammaParams
@@ -107,6 +109,7 @@ MEANS = ExponentialParams(UNITS * RNG.gamma(2.0, 2.0, (K, D)), UNITS)
 GAMMA = GammaParams(RNG.gamma(3.0, 3.0, (K, D)) + 0.5, UNITS * RNG.gamma(3.0, 2.0, (K, D)), UNITS)
 BETA = BetaParams(RNG.gamma(3.0, 1.5, (K, D)) + 0.3, RNG.gamma(3.0, 1.5, (K, D)) + 0.3)
 LEVELS = (4, 2, 5, 3)
+MANY = (3, 38, 9)
 SHARES = CategoricalParams(_dirichlet(LEVELS))
 TOPICS = MultinomialParams(RNG.dirichlet(np.full(7, 0.7), K))
 CLUSTERS = np.concatenate(
@@ -143,13 +146,16 @@ def _log_normal(rows: Array, k: int) -> Array:
     return stats.lognorm.logpdf(rows, np.sqrt(variances[k]), scale=np.exp(means[k]))
 
 
-def _categorical(rows: Array, k: int) -> Array:
-    parts = np.split(SHARES.probabilities[k], np.cumsum(LEVELS)[:-1])
-    found = [
-        np.log(p)[np.nan_to_num(column).astype(int)]
-        for p, column in zip(parts, rows.T, strict=True)
-    ]
-    return np.where(np.isnan(rows), np.nan, np.stack(found, axis=1))
+def _categorical(levels: tuple[int, ...], probabilities: Array) -> Component:
+    def log_density(rows: Array, k: int) -> Array:
+        parts = np.split(probabilities[k], np.cumsum(levels)[:-1])
+        found = [
+            np.log(p)[np.nan_to_num(column).astype(int)]
+            for p, column in zip(parts, rows.T, strict=True)
+        ]
+        return np.where(np.isnan(rows), np.nan, np.stack(found, axis=1))
+
+    return Component(Categorical(levels), CategoricalParams(probabilities), log_density)
 
 
 COMPONENTS = {
@@ -166,7 +172,7 @@ COMPONENTS = {
             x, SCATTERED.sizes[k], SCATTERED.sizes[k] / (SCATTERED.sizes[k] + SCATTERED.means[k])
         ),
     ),
-    "Categorical": Component(Categorical(LEVELS), SHARES, _categorical),
+    "Categorical": _categorical(LEVELS, SHARES.probabilities),
     "Multinomial": Component(
         Multinomial(),
         TOPICS,
@@ -199,6 +205,17 @@ COMPONENTS = {
 }
 
 
+def _marginal(rows: Array, mean: Array, covariance: Array) -> Array:
+    """log p of what is there of each row, (n,)."""
+    found, there = np.zeros(len(rows)), ~np.isnan(rows)
+    for seen in np.unique(there, axis=0):
+        own = (there == seen).all(axis=1)
+        if seen.any():
+            part = stats.multivariate_normal(mean[seen], covariance[np.ix_(seen, seen)])
+            found[own] = part.logpdf(rows[own][:, seen])
+    return found
+
+
 def _gaussian(form: Any) -> Component:
     """A Gaussian to which NaN is a missing value: the marginal density of what is there."""
     family = Gaussian(form, missing=True)
@@ -209,13 +226,7 @@ def _gaussian(form: Any) -> Component:
     def log_density(rows: Array, k: int) -> Array:
         c = covariances if form.pooled else covariances[k]
         shape = np.diag(np.broadcast_to(c, D)) if np.ndim(c) < 2 else c
-        found, there = np.zeros(len(rows)), ~np.isnan(rows)
-        for seen in np.unique(there, axis=0):
-            own = (there == seen).all(axis=1)
-            if seen.any():
-                part = stats.multivariate_normal(means[k][seen], shape[np.ix_(seen, seen)])
-                found[own] = part.logpdf(rows[own][:, seen])
-        return found
+        return _marginal(rows, means[k], shape)
 
     return Component(family, params, log_density)
 
@@ -250,6 +261,41 @@ def _product() -> Component:
 
 
 COMPONENTS["Product"] = _product()
+
+
+def _mixture_of(inner: Any, log_part: Callable[[Array, int], Array]) -> Component:
+    """Mixtures of two, of a family and parameters of six with these log-densities."""
+    weights = np.array([[0.5, 0.5], [0.9, 0.1], [0.3, 0.7]])
+
+    def log_density(rows: Array, k: int) -> Array:
+        parts = [log_part(rows, 2 * k + j) for j in range(2)]
+        return logsumexp(np.stack(parts, axis=1) + np.log(weights[k]), axis=1)
+
+    return Component(MixtureOf(2, inner[0]), MixtureOfParams(weights, inner[1]), log_density)
+
+
+def _mixture_of_gaussians() -> Component:
+    family = Gaussian(Full(), missing=True)
+    sixths = np.repeat(np.eye(6), len(CLUSTERS) // 6, axis=1)
+    rows = CLUSTERS / UNITS @ (np.eye(D) + np.tri(D) / 2)
+    params = family.start(Sample(rows, np.ones(len(rows)), True), sixths)
+    means, covariances, _ = family.outward(params)
+    return _mixture_of((family, params), lambda rows, j: _marginal(rows, means[j], covariances[j]))
+
+
+def _mixture_of_poissons() -> Component:
+    rates = np.random.default_rng(4).gamma(2.0, 4.0, (6, D))
+    return _mixture_of(
+        (Poisson(), PoissonParams(rates)),
+        lambda x, j: np.nansum(stats.poisson.logpmf(x, rates[j]), axis=1),
+    )
+
+
+COMPONENTS["Categorical many"] = _categorical(
+    MANY, np.hstack([np.random.default_rng(6).dirichlet(np.full(n, 1.5), K) for n in MANY])
+)
+COMPONENTS["MixtureOf Gaussian"] = _mixture_of_gaussians()
+COMPONENTS["MixtureOf Poisson"] = _mixture_of_poissons()
 GAUSSIAN_COLUMNS = (5, 6, 11, 8)
 
 

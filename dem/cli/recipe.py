@@ -22,6 +22,7 @@ MODELS = {
     "dawid-skene": "DawidSkene",
     "fellegi-sunter": "FellegiSunter",
     "gaussian-hmm": "GaussianHMM",
+    "gmm-hmm": "GMMHMM",
     "categorical-hmm": "CategoricalHMM",
     "poisson-hmm": "PoissonHMM",
     "latent-dirichlet-allocation": "LatentDirichletAllocation",
@@ -41,17 +42,19 @@ LEARNING = ("batch", "online", "incremental")
 REGRESSIONS = "mixture-of-regressions"
 TOPICS = "latent-dirichlet-allocation"
 LATENT = ("factor-analysis", "pca")
-CHAINS = ("gaussian-hmm", "categorical-hmm", "poisson-hmm")
+CHAINS = ("gaussian-hmm", "gmm-hmm", "categorical-hmm", "poisson-hmm")
 TOPOLOGIES = ("ergodic", "left-right")
 MIXTURE_ONLY = ("posterior", "schedule", "max_passes", "max_time")
 # Options that only some models have.
 OF_SOME = {
     "covariance": (
         *("gaussian-mixture", "student-t-mixture", "bayesian-gaussian-mixture", "gaussian-hmm"),
+        "gmm-hmm",
     ),
-    "reg_covar": ("gaussian-mixture", "bayesian-gaussian-mixture", "gaussian-hmm"),
-    "missing": ("gaussian-mixture", "gaussian-hmm", *LATENT),
+    "reg_covar": ("gaussian-mixture", "bayesian-gaussian-mixture", "gaussian-hmm", "gmm-hmm"),
+    "missing": ("gaussian-mixture", "gaussian-hmm", "gmm-hmm", *LATENT),
     "topology": CHAINS,
+    "n_mix": ("gmm-hmm",),
     "concentration": ("bayesian-gaussian-mixture",),
     "df": ("student-t-mixture",),
     "binarize": ("bernoulli-mixture",),
@@ -172,6 +175,11 @@ OPTIONS = (
         "--topology",
         type=click.Choice(TOPOLOGIES),
         help="Which states of a hidden Markov model may follow which.  [ergodic]",
+    ),
+    click.option(
+        "--n-mix",
+        type=click.IntRange(min=1),
+        help="Gaussians of each state of a hidden Markov model.  [1]",
     ),
     click.option(
         "--family",

@@ -92,9 +92,13 @@ def _components(estimator: Any, width: int) -> str:
     weights = estimator.weights_ if _is_mixture(estimator) else None
     names = ["intercept"] * hasattr(estimator, "intercept_") + _columns(estimator)
     header = ["k", *(["weight"] if weights is not None else []), *names]
+    numbers = [str(k) for k in range(len(_cells(estimator)))]
+    if weights is not None and weights.ndim == 2:  # of mixtures
+        numbers = [f"{k}.{j}" for k in range(len(weights)) for j in range(weights.shape[1])]
+        weights = weights.ravel()
     rows = [
-        [str(k), *([f"{weights[k]:.4f}"] if weights is not None else []), *cells]
-        for k, cells in enumerate(_cells(estimator))
+        [number, *([f"{weights[i]:.4f}"] if weights is not None else []), *cells]
+        for i, (number, cells) in enumerate(zip(numbers, _cells(estimator), strict=True))
     ]
     return table(header, rows, width)
 
@@ -105,7 +109,9 @@ def _cells(estimator: Any) -> list[list[str]]:
         return _answers(estimator)
     for name in ("means_", "cluster_centers_", "rates_", "lambdas_", "components_"):
         if hasattr(estimator, name):
-            return [[f"{value:.4g}" for value in row] for row in getattr(estimator, name)]
+            values = getattr(estimator, name)
+            rows = values.reshape(-1, values.shape[-1])
+            return [[f"{value:.4g}" for value in row] for row in rows]
     if hasattr(estimator, "coef_"):
         both = zip(estimator.intercept_, estimator.coef_, strict=True)
         return [[f"{value:.4g}" for value in (first, *rest)] for first, rest in both]

@@ -118,7 +118,7 @@ def open_source(data: Any, codes: Codes | None = None, sparse: bool = False) -> 
     sparse : as of `open_data`.
     """
     source = find(data, codes, sparse)
-    _check(source)
+    check_source(source)
     return source
 
 
@@ -256,7 +256,7 @@ def _as_array(data: Any) -> np.ndarray:
     return array
 
 
-def _check(source: Source) -> None:
+def check_source(source: Source) -> None:
     """Refuse what is not a 2-D array of real numbers with something in it."""
     shape, dtype = source.shape, source.dtype
     if dtype.kind == "c":

@@ -9,6 +9,7 @@ from dem.estimators.factor_analysis import FactorAnalysis
 from dem.estimators.fellegi_sunter import FellegiSunter
 from dem.estimators.gaussian_hmm import GaussianHMM
 from dem.estimators.gaussian_mixture import GaussianMixture
+from dem.estimators.gmm_hmm import GMMHMM
 from dem.estimators.kmeans import KMeans
 from dem.estimators.latent_dirichlet_allocation import LatentDirichletAllocation
 from dem.estimators.mixed_mixture import MixedMixture
@@ -19,6 +20,7 @@ from dem.estimators.poisson_mixture import PoissonMixture
 from dem.estimators.student_t_mixture import StudentTMixture
 
 __all__ = [
+    "GMMHMM",
     "PCA",
     "BayesianGaussianMixture",
     "BernoulliMixture",

@@ -157,7 +157,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         if df is not None and not df > d - 1:
             raise ValueError(
                 "The parameter 'degrees_of_freedom_prior' should be greater than "
-                f"{d - 1}, but got {df}."
+                f"{d - 1}, but got {df:.3f}."
             )
         inputs.check_array_of("mean_prior", self.mean_prior, (d,))
         covariance = inputs.check_array_of(

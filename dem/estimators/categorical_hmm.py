@@ -11,6 +11,7 @@ from dem.checks import check_number
 from dem.engine.manifest import Manifest
 from dem.errors import DataError
 from dem.estimators import chain_start, inputs, recipe
+from dem.estimators.emissions import Emissions, GivenProbabilities
 from dem.estimators.hidden_markov import HiddenMarkov
 from dem.families import Categorical
 from dem.families.counts import LEAST
@@ -123,25 +124,18 @@ class CategoricalHMM(HiddenMarkov):
     def _arguments_of_family(cls, family: Any) -> dict[str, Any]:
         return {"n_features": family.levels}
 
-    def _given(self, model: Any, d: int) -> tuple[Start, dict[str, Array | None]]:
+    def _given(self, model: Any, d: int) -> tuple[Start, Emissions | None]:
         levels = model.family.levels
         given = inputs.check_array_of(
             "emissionprob_init", self.emissionprob_init, (model.k, d * levels)
         )
         if given is None:
-            return recipe.start_of(self), {"probabilities": None}
+            return recipe.start_of(self), None
         split = given.reshape(model.k, d, levels)
         chain_start.probabilities("emissionprob_init", split)
         split = np.maximum(split, LEAST)
         split = (split / split.sum(axis=-1, keepdims=True)).reshape(model.k, -1)
-        return recipe.start_of(self), {"probabilities": split}
-
-    @classmethod
-    def _arguments_of_start(cls, start: Start, warm: bool) -> dict[str, Any]:
-        found = super()._arguments_of_start(start, warm)
-        if isinstance(start, chain_start.ChainGiven):
-            found |= {"emissionprob_init": start.probabilities}
-        return found
+        return recipe.start_of(self), GivenProbabilities(split)
 
     def _describe_states(self, family: Any, components: Any) -> None:
         self.emissionprob_ = components.probabilities

@@ -11,10 +11,10 @@ from dem.chains import FromMixture
 from dem.checks import check_offers
 from dem.contract import Sample
 from dem.estimators import recipe
-from dem.families import Categorical, Gaussian, Poisson
+from dem.estimators.emissions import Emissions
 from dem.models.hmm import HMM
 from dem.models.states import HMMParams
-from dem.starts import Start, Steps
+from dem.starts import NO_PASS, Start, Steps
 from dem.stretches import FromRuns
 from dem.warm import WarmStart
 
@@ -25,17 +25,13 @@ Array = np.ndarray
 class ChainGiven:
     """Another start, with those parts that the user has given; None for the others.
 
-    means, covariances : of Gaussian states, in the user's units and the form's own shape.
-    rates, probabilities : of Poisson and of categorical states.
+    Where all of them are given, the other start is not asked.
     """
 
     start: Start
     startprob: Array | None = None
     transmat: Array | None = None
-    means: Array | None = None
-    covariances: Array | None = None
-    rates: Array | None = None
-    probabilities: Array | None = None
+    emissions: Emissions | None = None
 
     def __post_init__(self) -> None:
         check_offers("start", self.start, Start)
@@ -43,25 +39,23 @@ class ChainGiven:
     def __call__(self, model: HMM, sample: Sample, seed: int) -> Steps:
         _check_allowed("startprob_init", self.startprob, model.topology.starts(model.k))
         _check_allowed("transmat_init", self.transmat, model.topology.transitions(model.k))
+        components, begin, follow = None, self.startprob, self.transmat
+        if self.emissions is not None:
+            own = replace(sample, rows=sample.rows[:, :-1])
+            components = self.emissions.whole(model.family, own)
+        if begin is not None and follow is not None and components is not None:
+            yield from NO_PASS
+            return HMMParams(begin, follow, components)
         params: HMMParams = yield from self.start(model, sample, seed)
+        if self.emissions is not None:
+            params = replace(
+                params, components=self.emissions.into(model.family, params.components)
+            )
         return replace(
             params,
-            startprob=params.startprob if self.startprob is None else self.startprob,
-            transmat=params.transmat if self.transmat is None else self.transmat,
-            components=self._components(model.family, params.components),
+            startprob=params.startprob if begin is None else begin,
+            transmat=params.transmat if follow is None else follow,
         )
-
-    def _components(self, family: Any, params: Any) -> Any:
-        if isinstance(family, Gaussian) and not (self.means is None and self.covariances is None):
-            means, covariances, _ = family.outward(params)
-            means = means if self.means is None else self.means
-            covariances = covariances if self.covariances is None else self.covariances
-            return family.inward(means, covariances, params.frame)
-        if isinstance(family, Poisson) and self.rates is not None:
-            return replace(params, rates=self.rates)
-        if isinstance(family, Categorical) and self.probabilities is not None:
-            return replace(params, probabilities=self.probabilities)
-        return params
 
 
 def _check_allowed(name: str, given: Array | None, allowed: Array) -> None:
@@ -71,13 +65,17 @@ def _check_allowed(name: str, given: Array | None, allowed: Array) -> None:
         raise ValueError(f"{name}[{place}] must be 0: the topology does not allow it.")
 
 
-def chain_start(start: Start, **parts: Array | None) -> Start:
+def chain_start(
+    start: Start, startprob: Array | None, transmat: Array | None, emissions: Emissions | None
+) -> Start:
     """The start of a chain, with the parts that are given.
 
     Its states begin as a mixture does, but for a warm start, which is that of chains.
     """
     own: Start = FromRuns() if start == WarmStart() else FromMixture(start)
-    return own if all(part is None for part in parts.values()) else ChainGiven(own, **parts)
+    if startprob is None and transmat is None and emissions is None:
+        return own
+    return ChainGiven(own, startprob, transmat, emissions)
 
 
 def probabilities(name: str, array: Array | None) -> Array | None:
@@ -92,8 +90,9 @@ def probabilities(name: str, array: Array | None) -> Array | None:
 def arguments_of(start: Start, warm: bool) -> dict[str, Any]:
     """The arguments that describe a start, where a warm one would have been the usual."""
     if isinstance(start, ChainGiven):
-        parts = {"startprob_init": start.startprob, "transmat_init": start.transmat}
-        return {**arguments_of(start.start, warm and start.means is None), **parts}
+        emissions = {} if start.emissions is None else start.emissions.arguments
+        chain = {"startprob_init": start.startprob, "transmat_init": start.transmat}
+        return {**arguments_of(start.start, warm), **chain, **emissions}
     own = start.start if isinstance(start, FromMixture) else start
     own = WarmStart() if own == FromRuns() else own
     return {"init_params": recipe.word_of(own, warm)}

@@ -101,11 +101,15 @@ class CodedEstimator(MixtureEstimator):
     def _source(self, X: Any, *, reset: bool) -> Source:
         # A bare fit has left no levels: then X must hold numbers.
         codes = Codes() if reset else self._codes
-        source = inputs.usable(self, X, reset=reset, codes=codes if self.categories else None)
+        source = self._opened(X, codes if self.categories else None, reset=reset)
         here = columns_of(source)
         if reset:
             self._codes = self._found(source, here)
         return coded(source, self._coders(here, source.columns))
+
+    def _opened(self, X: Any, codes: Codes | None, *, reset: bool) -> Source:
+        """The source of X, with codes for what is no number."""
+        return inputs.usable(self, X, reset=reset, codes=codes)
 
     def _expect(self, model: Any) -> None:
         self._expected = self._levels_of(known.bare(model, self.family_type).family)

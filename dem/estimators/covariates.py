@@ -28,17 +28,15 @@ def split(X: Any, column: Column) -> tuple[Any, Any]:
     return np.delete(array, j, axis=1), array[:, j]
 
 
-def number_of(
-    column: Column, names: tuple[Any, ...] | None, width: int, argument: str = "y"
-) -> int:
+def number_of(column: Column, names: tuple[Any, ...] | None, width: int) -> int:
     """The place of a column among those of X; ValueError if it has no such column."""
     if isinstance(column, str):
         if names is None or column not in names:
             there = "no names" if names is None else ", ".join(map(repr, names))
-            raise ValueError(f"{argument} is the column {column!r}; those of X have: {there}")
+            raise ValueError(f"y is the column {column!r}; those of X have: {there}")
         return names.index(column)
     if not -width <= column < width:
-        raise ValueError(f"{argument} is the column {column}; X has columns 0 to {width - 1}")
+        raise ValueError(f"y is the column {column}; X has columns 0 to {width - 1}")
     return int(column) % width
 
 

@@ -12,10 +12,12 @@ from dem.checkpoint import Saved
 from dem.checks import check_number
 from dem.contract import Sample
 from dem.engine.manifest import Manifest
+from dem.engine.readers.arrays import ArraySource
 from dem.engine.readers.base import Source
-from dem.engine.readers.codes import Codes
+from dem.engine.readers.codes import Codes, plain_levels
+from dem.engine.readers.words import as_words, open_words
 from dem.errors import DataError
-from dem.estimators import known
+from dem.estimators import inputs, known
 from dem.estimators.coded import CodedEstimator
 from dem.families.product import Product
 from dem.families.ratings import Ratings
@@ -54,7 +56,8 @@ class DawidSkene(CodedEstimator):
 
     p(x) = Σₖ πₖ ∏_d p(x_d | rater of d, true class k): a latent class analysis in which classes are
     those that raters name, and each rater has a confusion matrix (Dawid and Skene 1979). Rows are
-    items, columns ratings; NaN or NULL where there is none. Answers are numbers or strings.
+    items, columns ratings; NaN, None or NULL where there is none. Answers are numbers or strings,
+    of arrays and lists too.
 
     Parameters
     ----------
@@ -140,17 +143,32 @@ class DawidSkene(CodedEstimator):
         check_number("tol", self.tol, float, 0)
         check_number("max_iter", self.max_iter, int, 1)
 
+    def _opened(self, X: Any, codes: Codes | None, *, reset: bool) -> Source:
+        words = as_words(X)
+        if words is None:
+            return super()._opened(X, codes, reset=reset)
+        inputs.note(self, ArraySource(words), reset=reset)
+        return open_words(words, codes or Codes())
+
+    def _source(self, X: Any, *, reset: bool) -> Source:
+        source = super()._source(X, reset=reset)
+        codes = getattr(source, "codes", None)
+        if reset and codes and self._codes and codes.levels != self._codes.levels:
+            return super()._source(X, reset=False)  # now that the answers of all columns are known
+        return source
+
     def _found(self, source: Source, here: Codes) -> Codes:
         found = super()._found(source, here)
-        if any(levels is not None for levels in here.levels):
-            if len(set(found.levels)) > 1:
-                raise DataError(
-                    "Columns have different categories: give all of them the same dtype, such as "
-                    "pandas.CategoricalDtype(classes)."
-                )
-            return found
-        everything = tuple(sorted({level for own in found.levels for level in own or ()}))
-        return Codes(found.kinds, (everything,) * len(found.levels))
+        every = [own or () for own in found.levels]
+        if len(set(every)) > 1 and any(own != tuple(sorted(own)) for own in every):
+            raise DataError(
+                "Columns have different categories: give all of them the same dtype, such as "
+                "pandas.CategoricalDtype(classes)."
+            )
+        if len(set(every)) > 1:
+            answers = plain_levels({level for own in every for level in own}, "X")
+            return Codes(found.kinds, (answers,) * len(every))
+        return found
 
     def _categories(self, source: Source, here: Codes) -> tuple[bool, ...]:
         return (True,) * len(here.kinds)

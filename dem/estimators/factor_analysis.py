@@ -65,10 +65,10 @@ class FactorAnalysis(LatentEstimator):
         Whether NaN is a missing value (missing at random), which is summed out. The data are then
         read in each iteration.
     method : {"auto", "moments", "em"}
-        "moments" is one read, beside the sample, which reads up to 64 blocks; "em" reads in each
-        iteration, and keeps n_features × n_components
-        numbers instead of n_features². "auto" takes "em" above 1500 columns, and above 32 with
-        missing values.
+        "moments" is one read of the data, before which some 3 blocks are looked at for the units to
+        calculate in; "em" reads in each iteration, and keeps n_features × n_components numbers
+        instead of n_features². "auto" takes "em" above 1500 columns, and above 32 with missing
+        values.
     verbose, checkpoint : as in `dem.GaussianMixture`.
 
     Attributes

@@ -8,7 +8,8 @@ import numpy as np
 
 from dem.checks import check_number
 from dem.engine.manifest import Manifest
-from dem.estimators import chain_start, inputs, recipe
+from dem.estimators import inputs, recipe
+from dem.estimators.emissions import Emissions, GivenGaussians
 from dem.estimators.hidden_markov import HiddenMarkov
 from dem.families import Gaussian
 from dem.families.covariance import Covariance
@@ -132,25 +133,20 @@ class GaussianHMM(HiddenMarkov):
         word = inputs.word_of(family.covariance, inputs.COVARIANCES)
         return {"covariance_type": word, "reg_covar": family.reg_covar, "missing": family.missing}
 
-    def _given(self, model: Any, d: int) -> tuple[Start, dict[str, Array | None]]:
+    def _given(self, model: Any, d: int) -> tuple[Start, Emissions | None]:
         k, form = model.k, model.family.covariance
         means = inputs.check_array_of("means_init", self.means_init, (k, d))
         covariances = inputs.check_array_of("covars_init", self.covars_init, form.shape(k, d))
-        start = recipe.start_of(self)
-        if means is not None:  # and where sequences begin is nothing to a start
-            start = Centres(np.hstack([means, np.zeros((k, 1))]))
-        elif covariances is not None and isinstance(start, WarmStart):
-            start = start.start
         if covariances is not None:
             form.check("covars_init", covariances)
-        return start, {"means": means, "covariances": covariances}
-
-    @classmethod
-    def _arguments_of_start(cls, start: Start, warm: bool) -> dict[str, Any]:
-        found = super()._arguments_of_start(start, warm)
-        if isinstance(start, chain_start.ChainGiven):
-            found |= {"means_init": start.means, "covars_init": start.covariances}
-        return found
+        start = recipe.start_of(self)
+        if means is None and covariances is None:
+            return start, None
+        if means is not None:  # and where sequences begin is nothing to a start
+            start = Centres(np.hstack([means, np.zeros((k, 1))]))
+        elif isinstance(start, WarmStart):
+            start = start.start
+        return start, GivenGaussians(means, covariances)
 
     def _describe_states(self, family: Any, components: Any) -> None:
         self.means_, self.covariances_, _ = family.outward(components)

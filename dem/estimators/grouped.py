@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dem.engine.manifest import cut, find, open_source
-from dem.engine.readers.base import Source, is_a
-from dem.engine.readers.columns import chosen
+from dem.engine.manifest import check_source, cut, find
+from dem.engine.readers.base import is_a
 from dem.engine.readers.sequences import SequenceSource, starts_of
-from dem.errors import DataError, SupportError
 from dem.estimators import inputs
-from dem.estimators.covariates import number_of
-from dem.fitting import total
-from dem.passes import Block
+from dem.estimators.keys import Column, runs_in_parquet, runs_of
 
 Array = np.ndarray
-NO_KEY = "Every row must have a group"
 
 
 def in_sequences(
@@ -27,7 +21,7 @@ def in_sequences(
     """The source of X with one more column, 1 where a sequence begins; see `inputs.usable`.
 
     lengths : of the sequences, in order. groups : a column of X, by its name, or a value for each
-        row; a sequence ends where it changes. Neither: X is one sequence.
+        row, of any kind; a sequence ends where it changes. Neither: X is one sequence.
     """
     if lengths is not None and groups is not None:
         raise ValueError("Give lengths or groups, not both.")
@@ -36,99 +30,39 @@ def in_sequences(
     if groups is None:
         source = inputs.usable(estimator, X, reset=reset)
         return SequenceSource.of(source, starts_of(lengths, source.shape[0]))
-    if not isinstance(groups, str):
-        source, keys = inputs.usable(estimator, X, reset=reset), groups
-    elif is_a(X, "pandas", "DataFrame"):
-        number_of(groups, tuple(X.columns), X.shape[1], "groups")
-        source = inputs.usable(estimator, X.drop(columns=groups), reset=reset)
-        keys = X[groups]
-    else:
-        source, keys = _column_of(estimator, X, groups, reset=reset)
-    return SequenceSource.of(source, _changes(keys, source.shape[0]))
+    if isinstance(groups, (str, int, np.integer)):
+        return _by_column(estimator, X, groups, reset=reset)
+    source = inputs.usable(estimator, X, reset=reset)
+    return SequenceSource.of(source, runs_of(groups, source.shape[0]))
 
 
-def _column_of(estimator: Any, X: Any, groups: str, *, reset: bool) -> tuple[Source, Source]:
-    """The other columns of data that are elsewhere, and that one, of numbers."""
-    whole = open_source(X)
-    j = number_of(groups, whole.columns, whole.shape[1], "groups")
-    source = chosen(whole, [i for i in range(whole.shape[1]) if i != j])
+def _by_column(estimator: Any, X: Any, name: Any, *, reset: bool) -> SequenceSource:
+    """The sequences of the other columns of X, as the one of this name says."""
+    if is_a(X, "pandas", "DataFrame") or is_a(X, "dask.dataframe", "DataFrame"):
+        _check_there(name, tuple(X.columns))
+        source = inputs.usable(estimator, X.drop(columns=[name]), reset=reset)
+        return SequenceSource.of(source, runs_of(X[name], source.shape[0]))
+    whole: Any = find(X)
+    _check_there(name, whole.columns)
+    source = whole.without(name)  # nothing else has names than dataframes and Parquet
+    check_source(source)
     inputs.note(estimator, source, reset=reset)
-    return source, chosen(whole, [j])
+    return SequenceSource.of(source, runs_in_parquet(whole, name))
+
+
+def _check_there(name: Any, names: tuple[Any, ...] | None) -> None:
+    if names is None:
+        raise ValueError(
+            f"groups is the column {name!r}, and those of X have no names: give a value for each "
+            "row."
+        )
+    if name not in names:
+        there = ", ".join(map(repr, names))
+        raise ValueError(f"groups is the column {name!r}; those of X are: {there}.")
 
 
 def _read(lengths: Any) -> Array:
     """Lengths that are at a path, or in an array of Dask or Zarr."""
-    manifest = cut(_Column(find(lengths)))
+    manifest = cut(Column(find(lengths)))
     parts = [manifest.reader.read(block).ravel() for block in range(manifest.n_blocks)]
     return np.concatenate(parts)
-
-
-def _changes(keys: Any, n_rows: int) -> Array:
-    """The rows with which sequences begin, each of rows that follow each other with one key."""
-    if is_a(keys, "pandas", "Series") or isinstance(keys, (list, tuple)):
-        keys = np.asarray(keys)
-    if isinstance(keys, np.ndarray) and keys.dtype.kind not in "fiub":
-        lacking = [key is None or key != key for key in keys.ravel().tolist()]
-        if any(lacking):
-            raise DataError(f"{NO_KEY}: row {lacking.index(True)} has none.")
-        keys = np.unique(keys.astype(str), return_inverse=True)[1]
-    source: Any = keys if hasattr(keys, "reader") else find(keys)
-    if source.shape[0] != n_rows or source.shape[1:] not in ((), (1,)):
-        raise DataError(f"groups must be a value for each of {n_rows} rows, got {source.shape}.")
-    column = source if len(source.shape) == 2 else _Column(source)
-    return total(Changes(), cut(column)).starts
-
-
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """A source of one dimension, for a manifest."""
-
-    source: Source
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (*self.source.shape, 1)
-
-    @property
-    def columns(self) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "source":
-            raise AttributeError(name)
-        return getattr(self.source, name)
-
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """Where the key changes; + puts one after the other.
-
-    starts : the rows with which runs of one key begin. first, last : keys.
-    """
-
-    starts: Array
-    first: int | float
-    last: int | float
-
-    def __add__(self, other: Runs) -> Runs:
-        goes_on = int(self.last == other.first)
-        starts = np.concatenate([self.starts, other.starts[goes_on:]])
-        return Runs(starts, self.first, other.last)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """The runs of rows of one key; a pass over a column of keys."""
-
-    description = "looking for sequences"
-
-    def prepare(self) -> None:
-        return None
-
-    def __call__(self, prepared: None, block: Block) -> Runs:
-        keys = np.asarray(block.rows).reshape(-1)
-        if (lacking := np.flatnonzero(keys != keys)).size:
-            raise SupportError(NO_KEY, float("nan"), int(lacking[0]), 0)
-        changes = np.flatnonzero(keys[1:] != keys[:-1]) + 1
-        starts = block.start + np.concatenate([[0], changes])
-        return Runs(starts, keys[0].item(), keys[-1].item())  # floats would merge large integers

@@ -7,12 +7,15 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from dem.checkpoint import Saved
 from dem.checks import check_number
 from dem.criteria import Criteria
 from dem.em import bound
 from dem.engine.chainwise import chainwise
 from dem.engine.manifest import Manifest
+from dem.errors import DataError
 from dem.estimators import chain_start, inputs, recipe
+from dem.estimators.emissions import Emissions
 from dem.estimators.fitted import Fitted
 from dem.estimators.grouped import in_sequences
 from dem.estimators.mixture_fit import MixtureFit
@@ -57,7 +60,7 @@ class HiddenMarkov(MixtureFit):
 
         lengths : of the sequences, in the order of the rows, which they add up to. None: X is one.
         groups : instead, a column of X by its name, which is then no feature, or a value for each
-            row: a sequence ends where it changes.
+            row, such as a number, a string or a date: a sequence ends where it changes.
         sample_weight : (n_samples,), how often a sequence counts, the same for all its rows.
         """
         self._check()
@@ -174,6 +177,16 @@ class HiddenMarkov(MixtureFit):
         source = in_sequences(self, X, lengths, groups, reset=reset)
         return inputs.manifest_of(X, source, sample_weight)
 
+    def _gone_on(self, saved: Saved, manifest: Manifest) -> Any:
+        try:
+            saved.check(manifest)
+        except DataError as error:
+            raise DataError(
+                f"{error} Where sequences begin belongs to them: pass the lengths or groups of the "
+                "fit too."
+            ) from None
+        return super()._gone_on(saved, manifest)
+
     def _check(self) -> None:
         super()._check()
         inputs.resolve("topology", self.topology, TOPOLOGIES, Topology)
@@ -203,12 +216,12 @@ class HiddenMarkov(MixtureFit):
             ))
             for name, shape in (("startprob", (k,)), ("transmat", (k, k)))
         }  # fmt: skip
-        own, given = self._given(model, n_columns - 1)
-        return chain_start.chain_start(own, **parts, **given)
+        own, emissions = self._given(model, n_columns - 1)
+        return chain_start.chain_start(own, **parts, emissions=emissions)
 
-    def _given(self, model: Any, d: int) -> tuple[Start, dict[str, Array | None]]:
-        """The start of the mixture of states, and the parts of it that the user has given."""
-        return recipe.start_of(self), {}
+    def _given(self, model: Any, d: int) -> tuple[Start, Emissions | None]:
+        """The start of the mixture of states, and what the user has given of these."""
+        return recipe.start_of(self), None
 
     @classmethod
     def _arguments_of_start(cls, start: Start, warm: bool) -> dict[str, Any]:

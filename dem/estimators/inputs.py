@@ -114,6 +114,11 @@ def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -
 
     codes : of columns that are not numeric, which are refused without; see `open_source`.
     """
+    if isinstance(X, Manifest):
+        raise TypeError(
+            "X was opened for dem.fit, by dem.open_data or dem.sequences: estimators take the data "
+            "themselves, and beside them sample_weight, or the lengths or groups of sequences."
+        )
     if codes is not None and is_a(X, "pandas", "DataFrame"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return open_source(X, codes)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -19,10 +20,10 @@ from dem.climb import Climb
 from dem.engine.manifest import Manifest
 from dem.estimators import inputs, stored
 from dem.estimators.fitted import Fitted
-from dem.estimators.seeds import Seeded
+from dem.estimators.seeds import Chosen, Seeded
 from dem.families import Gaussian, Spherical
 from dem.fitting import Fit, total
-from dem.kernels.seeding import nearest, squared_distances
+from dem.kernels.seeding import nearest
 from dem.models.mixture import Mixture
 from dem.passes import Assign, Shares
 from dem.posteriors import Hard
@@ -51,8 +52,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
     ----------
     n_clusters : int, default=8
     init : {"k-means||", "k-means++", "random"}, (n_clusters, n_features) centres, or a start
+        Or, as in scikit-learn, a function of (X, n_clusters, random_state) that returns centres:
+        here X are the rows of the sample, all of them if they are few.
     n_init : int or "auto", default="auto"
-        "auto" is 10 with init="random", else 1. Given centres are used once.
+        "auto" is 10 with init="random" or a function, else 1. Given centres are used once.
     max_iter : int
     tol : float, default=1e-4
         Stop when the inertia per row changes by less than this share of the data's variance.
@@ -116,10 +119,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
     def transform(self, X: Any) -> Any:
         """Distances to the centres, (n_samples, n_clusters); lazy on lazy X."""
         check_is_fitted(self)
-        centres, frame = self._centres, self._frame
+        centres = self.cluster_centers_
 
         def distances(rows: Array) -> Array:
-            return np.sqrt(squared_distances(frame.inward(rows), centres)) * frame.scale[0]
+            return np.asarray(cdist(rows, centres))
 
         return self._rowwise(X, distances, np.float64, len(centres))
 
@@ -153,6 +156,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
         return Frozen(Mixture(self.n_clusters, Gaussian(Spherical())), KEPT)
 
     def _start(self, n_columns: int) -> Start:
+        if callable(self.init) and not is_dataclass(self.init):  # starts are frozen values
+            if self.checkpoint is not None:
+                raise ValueError("A checkpoint cannot hold init as a function: give the centres.")
+            return Chosen(self.init)
         if self.init is None or isinstance(self.init, str) or callable(self.init):
             either: Start = inputs.resolve("init", self.init, STARTS, Start)
             return either
@@ -161,7 +168,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Fi
 
     def _n_init(self, start: Start) -> int:
         if self.n_init == "auto":
-            return 10 if start == STARTS["random"] else 1
+            return 10 if start == STARTS["random"] or isinstance(start, Chosen) else 1
         if isinstance(start, Centres) and self.n_init > 1:
             warnings.warn(
                 f"init is an array of centres: they are used once and not n_init={self.n_init} "

@@ -41,7 +41,7 @@ class LatentEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitted)
     max_iter: Any
     components_: Array
     mean_: Array
-    kept: ClassVar[tuple[str, ...]] = ("tol", "max_iter")
+    kept: ClassVar[tuple[str, ...]] = ("tol", "max_iter", "method")
     forms: ClassVar[tuple[type, ...]]  # of covariances that are such fits
 
     def __sklearn_tags__(self) -> Any:

@@ -18,6 +18,7 @@ from dem.engine.manifest import Manifest, open_source
 from dem.engine.readers.base import Source
 from dem.engine.readers.batches import InBatches
 from dem.engine.readers.sparse import is_sparse
+from dem.errors import DataError
 from dem.estimators import inputs, stored
 from dem.estimators.fitted import Fitted
 from dem.estimators.steps import stepped
@@ -79,7 +80,8 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     bound_ : float
         The perplexity of the training data.
     n_batch_iter_, n_iter_ : int
-        M-steps plus one, as scikit-learn counts them; reads of the data.
+        M-steps plus one, as scikit-learn counts them, those of `partial_fit` too; reads of the data
+        by `fit`, none before it.
     lower_bound_, lower_bounds_ : the bound on log p(X) per document, at the end and after each turn
     converged_, history_, n_passes_, n_rows_read_, phases_, n_features_in_, feature_names_in_ :
         as in `dem.GaussianMixture`.
@@ -140,17 +142,30 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         first = not hasattr(self, "_fitted")
         source = InBatches(self._source(X, reset=first), self.batch_size)
         manifest, schedule = inputs.manifest_of(X, source), self._online(1)
-        model = self._priors()
+        model, n_iter = self._priors(), getattr(self, "n_iter_", 0)
         if first:
             nothing = Sample(np.empty((0, manifest.n_columns)), np.empty(0), complete=False)
             seed = inputs.seed_of(self.random_state)
             params, done = model.start(nothing, np.random.default_rng([seed, 2])), 0
         else:
+            self._check_same(model, self._fitted.model)
             params, done = self._fitted.params, self.n_batch_iter_ - 1
         params, done = stepped(model, params, manifest, schedule, done, self.total_samples)
         self._keep(Fit(model, params, (), False, False, 0.0))
-        self.n_batch_iter_ = done + 1
+        self.n_iter_, self.n_batch_iter_ = n_iter, done + 1
         return self
+
+    @staticmethod
+    def _check_same(model: LDA, before: LDA) -> None:
+        """Raise ValueError for a model that partial_fit cannot go on with."""
+        names = {"n_components": "k", "doc_topic_prior": "alpha", "topic_word_prior": "eta"}
+        for argument, name in names.items():
+            now, then = getattr(model, name), getattr(before, name)
+            if now != then:
+                raise ValueError(
+                    f"partial_fit goes on with the topics there are, for which {argument} was "
+                    f"{then!r}, and now is {now!r}. Use fit to begin anew."
+                )
 
     def transform(self, X: Any, *, normalize: bool = True) -> Any:
         """E_q[θ] of each document, (n_documents, n_components); lazy on lazy X.
@@ -171,19 +186,21 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
         sub_sampling : whether X stands for `total_samples` documents.
         """
+        check_is_fitted(self)
         manifest = self._open(X, reset=False)
         ratio = self.total_samples / manifest.n_rows if sub_sampling else 1.0
-        words = total(Words(), manifest)[0] * ratio
-        return float(np.exp(-self._bound(manifest, ratio) / words))
+        return self._perplexity(manifest, _words(manifest)[0], ratio)
 
     def completion_perplexity(self, X: Any, seed: int = 0) -> float:
         """exp(−log p of a word of one random half of a document, given the other half).
 
         For documents that the fit has not seen: lower is better. See `dem.topics.Completion`.
         """
-        manifest = self._open(X, reset=False)
         check_is_fitted(self)
+        manifest = self._open(X, reset=False)
         likely, words = total(Completion(self._fitted.model, self._fitted.params, seed), manifest)
+        if not words:
+            raise DataError("No document of X has two words, of which one could be told.")
         return float(np.exp(-likely / words))
 
     def top_words(self, n: int = 10, feature_names: Any = None) -> list[list[Any]]:
@@ -210,7 +227,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         manifest = None if X is None else self._open(X)
         self._keep(fit)
         if manifest is not None:
-            self.bound_ = self._perplexity(manifest)
+            self.bound_ = self._perplexity(manifest, _words(manifest)[0])
         return self
 
     def _bound(self, manifest: Manifest, ratio: float = 1.0) -> float:
@@ -219,8 +236,8 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         documents = float(total(LogLikelihood(model, params), manifest)[0])
         return documents * ratio - params.divergence
 
-    def _perplexity(self, manifest: Manifest) -> float:
-        return float(np.exp(-self._bound(manifest) / total(Words(), manifest)[0]))
+    def _perplexity(self, manifest: Manifest, words: float, ratio: float = 1.0) -> float:
+        return float(np.exp(-self._bound(manifest, ratio) / (words * ratio)))
 
     def _check(self) -> None:
         check_number("max_iter", self.max_iter, int, 0)
@@ -249,7 +266,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     def _climb(self, model: LDA, manifest: Manifest) -> Climb:
         stop: Stop = Change()
         if self.evaluate_every > 0:
-            words, documents = total(Words(), manifest)
+            words, documents = _words(manifest)
             stop = Perplexity(float(words / documents), self.evaluate_every)
         return Climb(
             model,
@@ -293,15 +310,25 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             self.n_iter_ = round(turns[0] * fitted.n_passes / max(self.n_rows_read_, 1))
 
     def _conclude(self, fitted: Fit, manifest: Manifest, X: Any) -> None:
+        words, _ = _words(manifest)
         self._keep(fitted)
-        self.bound_ = self._perplexity(manifest)
+        self.bound_ = self._perplexity(manifest, words)
         asked = self.evaluate_every > 0
         told = fitted if asked else replace(fitted, converged=True)
         inputs.warn_about(told, self.max_iter, self.perp_tol)
 
     def to_store(self) -> stored.Parts:
         arrays, attributes = super().to_store()
-        return arrays, {**attributes, "bound": getattr(self, "bound_", None)}
+        counts = {"bound": getattr(self, "bound_", None), "steps": self.n_batch_iter_}
+        return arrays, {**attributes, **counts, "reads": self.n_iter_}
+
+    @classmethod
+    def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
+        self = super().from_store(arrays, attributes)
+        check_number("steps", attributes["steps"], int, 1)
+        check_number("reads", attributes["reads"], int, 0)
+        self.n_batch_iter_, self.n_iter_ = attributes["steps"], attributes["reads"]
+        return self
 
     def _restore(self, attributes: Mapping[str, Any]) -> None:
         self._check()
@@ -336,3 +363,11 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     @property
     def _n_features_out(self) -> int:
         return len(self.components_)
+
+
+def _words(manifest: Manifest) -> tuple[float, float]:
+    """How many words and documents there are; DataError if there are no words."""
+    words, documents = total(Words(), manifest)
+    if not words:
+        raise DataError("X has no words: all documents are empty, and tell nothing of topics.")
+    return float(words), float(documents)

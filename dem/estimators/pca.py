@@ -38,9 +38,10 @@ class PCA(LatentEstimator):
     ----------
     n_components : int, float, "mle" or None, default=None
         How many axes to keep; a number below 1 keeps as many as explain more than that share of the
-        variance, "mle" those of Minka (2000), None all.
+        variance, "mle" those of Minka (2000), for no fewer rows than columns, None all.
     whiten : bool, default=False
-        Whether coordinates are scaled to variance 1.
+        Whether `transform` scales coordinates to variance 1 (of a sample, over n − 1), and
+        `inverse_transform` takes such. `components_`, of length 1, and `score` are the same.
     missing : bool, default=False
         Whether NaN is a missing value (missing at random): the axes are then those of probabilistic
         PCA at the maximum of the likelihood of what is there, found by EM that reads the data in
@@ -48,10 +49,10 @@ class PCA(LatentEstimator):
     tol : float, default=1e-6, max_iter : int, default=1000
         Of EM: stop when less than tol is left to gain in the log-likelihood per row, in nats.
     method : {"auto", "moments", "em"}
-        "moments" is one read, beside the sample, which reads up to 64 blocks; "em" reads in each
-        iteration, and keeps n_features × n_components
-        numbers instead of n_features². "auto" takes "em" above 1500 columns, and above 32 with
-        missing values.
+        "moments" is one read of the data, before which some 3 blocks are looked at for the units to
+        calculate in; "em" reads in each iteration, and keeps n_features × n_components numbers
+        instead of n_features². "auto" takes "em" above 1500 columns, and above 32 with missing
+        values.
     verbose, checkpoint : as in `dem.GaussianMixture`.
 
     Attributes
@@ -92,13 +93,18 @@ class PCA(LatentEstimator):
     def inverse_transform(self, X: Any) -> Any:
         """Rows (n_samples, n_features) at the coordinates X (n_samples, n_components).
 
-        Lazy on lazy X.
+        Lazy on lazy X. ValueError for coordinates of another number of components.
         """
         check_is_fitted(self)
         axes, mean = self.components_, self.mean_
         if self.whiten:
             axes = axes * np.sqrt(self.explained_variance_)[:, None]
         source = open_source(X if inputs.elsewhere(X) else check_array(X))
+        if source.shape[1] != len(axes):
+            raise ValueError(
+                f"X has {source.shape[1]} columns, but there are {len(axes)} components: pass "
+                "coordinates, as transform gives them."
+            )
         return rowwise(X, source, lambda rows: rows @ axes + mean, np.float64, axes.shape[1])
 
     def get_covariance(self) -> Array:
@@ -119,6 +125,11 @@ class PCA(LatentEstimator):
 
     def _model(self, manifest: Manifest) -> Any:
         d, k = manifest.n_columns, self.n_components
+        if k == "mle" and manifest.n_rows < d:
+            raise ValueError(
+                "n_components='mle' is only supported if n_samples >= n_features, got "
+                f"{manifest.n_rows} rows of {d} columns."
+            )
         whole = isinstance(k, (int, np.integer))
         if whole and k > min(d, manifest.n_rows):
             least = f"min(n_samples, n_features)={min(d, manifest.n_rows)}"

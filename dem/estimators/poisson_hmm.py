@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dem.engine.manifest import Manifest
-from dem.estimators import chain_start, inputs, recipe
+from dem.estimators import inputs, recipe
+from dem.estimators.emissions import Emissions, GivenRates
 from dem.estimators.hidden_markov import HiddenMarkov
 from dem.families import Poisson
 from dem.starts import Start
@@ -99,18 +100,11 @@ class PoissonHMM(HiddenMarkov):
     def _family(self, manifest: Manifest) -> Poisson:
         return Poisson()
 
-    def _given(self, model: Any, d: int) -> tuple[Start, dict[str, Array | None]]:
+    def _given(self, model: Any, d: int) -> tuple[Start, Emissions | None]:
         rates = inputs.check_array_of("lambdas_init", self.lambdas_init, (model.k, d))
         if rates is not None and not (rates > 0).all():
             raise ValueError("lambdas_init must be positive.")
-        return recipe.start_of(self), {"rates": rates}
-
-    @classmethod
-    def _arguments_of_start(cls, start: Start, warm: bool) -> dict[str, Any]:
-        found = super()._arguments_of_start(start, warm)
-        if isinstance(start, chain_start.ChainGiven):
-            found |= {"lambdas_init": start.rates}
-        return found
+        return recipe.start_of(self), None if rates is None else GivenRates(rates)
 
     def _describe_states(self, family: Any, components: Any) -> None:
         self.lambdas_ = components.rates

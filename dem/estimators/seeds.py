@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from dem.checks import check_offers
 from dem.contract import Sample
+from dem.estimators.inputs import check_array_of
 from dem.families.gaussian import GaussianParams
 from dem.models.mixture import Mixture, MixtureParams
-from dem.starts import Start, Steps
+from dem.starts import Centres, Start, Steps
 
 Array = np.ndarray
 
@@ -35,6 +37,22 @@ class Seeds(Mixture):
         ones = np.ones((self.k, 1))
         components = GaussianParams(frame.inward(centres), ones, ones, frame)
         return MixtureParams(np.full(self.k, 1 / self.k), components)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Centres (K, D) as a function of (rows, K, random state) chooses them from the sample.
+
+    Raises ValueError where it returns something else.
+    """
+
+    choose: Callable[[Array, int, np.random.RandomState], Any]
+
+    def __call__(self, model: Any, sample: Sample, seed: int) -> Steps:
+        found = self.choose(sample.rows, model.k, np.random.RandomState(seed))
+        shape = (model.k, sample.rows.shape[1])
+        centres = check_array_of("init(X, n_clusters, random_state)", np.asarray(found), shape)
+        return (yield from Centres(centres)(model, sample, seed))
 
 
 @dataclass(frozen=True)

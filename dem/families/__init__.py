@@ -10,6 +10,7 @@ from dem.families.exponential import ExponentialFamily
 from dem.families.factors import Factors, Principal
 from dem.families.gaussian import Gaussian
 from dem.families.known import Candidates, Label
+from dem.families.mixture_of import MixtureOf
 from dem.families.negative_binomial import NegativeBinomial
 from dem.families.noise import WithNoise
 from dem.families.normal import LogNormal, Normal
@@ -40,6 +41,7 @@ __all__ = [
     "Gaussian",
     "Label",
     "LogNormal",
+    "MixtureOf",
     "Multinomial",
     "NegativeBinomial",
     "Normal",

@@ -8,15 +8,17 @@ from typing import ClassVar
 import numpy as np
 
 from dem.checks import check_number
-from dem.contract import STARVED, Sample, Space
+from dem.contract import STARVED, Sample, Space, Tiles
 from dem.families.charts import Charts, Positive
 from dem.families.counts import LEAST, log_factorial
 from dem.families.exponential import ExponentialFamily
-from dem.families.features import FeatureSums
+from dem.families.features import FeatureSums, Linear
+from dem.families.one_hot import OneHotTiles, one_hot
 from dem.families.parameters import floored
 from dem.families.space import Hellinger, OneHot
 
 Array = np.ndarray
+DENSE = 48  # levels of all columns: where there are more, sparse products are faster
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,18 @@ class Categorical(ExponentialFamily):
         flat = out.reshape(-1)  # a view: tiles lie together in memory
         flat.fill(0.0)
         flat[places.astype(np.intp).ravel()] = 1.0
+
+    def tiles(
+        self, prepared: Linear, rows: Array, weights: Array | None, size: int | None = None
+    ) -> Tiles:
+        edges = self.edges(rows.shape[1])
+        if edges[-1] <= DENSE:
+            return super().tiles(prepared, rows, weights, size)
+        return OneHotTiles(self, prepared, rows, size, edges)
+
+    def _sums(self, params: CategoricalParams, x: Array, r: Array) -> FeatureSums:
+        features = (one_hot(x.T, self.edges(len(x))).T @ np.ascontiguousarray(r.T)).T
+        return FeatureSums(r.sum(axis=1), r @ ~np.isnan(x.T), features, 0.0)
 
     def natural(self, params: CategoricalParams) -> tuple[Array, Array]:
         k, d = len(params.probabilities), self._width(params)

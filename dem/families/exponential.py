@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dem.contract import Sample, Space
+from dem.contract import Sample, Space, Tiles
 from dem.families.charts import Charted
 from dem.families.features import FeatureSums, FeatureTiles, Linear, fill_in, fill_tile
 from dem.families.space import Scaled
@@ -120,7 +120,7 @@ class ExponentialFamily(Charted):
 
     def tiles(
         self, prepared: Linear, rows: Array, weights: Array | None, size: int | None = None
-    ) -> FeatureTiles:
+    ) -> Tiles:
         return FeatureTiles(self, prepared, rows, weights, size)
 
     def expected_log_density(self, params: Params, sums: FeatureSums) -> float:

@@ -11,6 +11,7 @@ from dem.contract import Sample, Space
 from dem.families.frame import Frame
 
 Array = np.ndarray
+MOST_INDICATORS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,18 +130,35 @@ def imputed(sample: Sample) -> Array:
 class OneHot:
     """Codes of categories as indicators of their levels; a missing value is none of them.
 
-    So k-means on such rows is k-modes by another name (Huang 1998).
+    So k-means on such rows is k-modes by another name (Huang 1998). A column of more than 128
+    levels has random directions instead, which are nearly as far from each other, in fewer numbers.
     """
 
     levels: tuple[int, ...]
 
     def inward(self, points: Array) -> Array:
-        columns = zip(np.asarray(points).T, self.levels, strict=True)
-        return np.hstack([column[:, None] == np.arange(n) for column, n in columns]).astype(float)
+        columns = zip(np.asarray(points, float).T, self.levels, strict=True)
+        return np.hstack([_rows_of(_directions(n), column) for column, n in columns])
 
     def outward(self, points: Array) -> Array:
-        parts = np.split(points, np.cumsum(self.levels)[:-1], axis=1)
-        return np.stack([part.argmax(axis=1) for part in parts], axis=1).astype(float)
+        tables = [_directions(n) for n in self.levels]
+        parts = np.split(points, np.cumsum([table.shape[1] for table in tables])[:-1], axis=1)
+        codes = [(part @ table.T).argmax(axis=1) for part, table in zip(parts, tables, strict=True)]
+        return np.stack(codes, axis=1).astype(float)
+
+
+def _directions(n: int) -> Array:
+    """Where levels 0, ..., n − 1 are, (n, at most 128): vectors of length 1."""
+    if n <= MOST_INDICATORS:
+        return np.eye(n)
+    found = np.random.default_rng(n).normal(size=(n, MOST_INDICATORS))
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+
+
+def _rows_of(table: Array, column: Array) -> Array:
+    """The rows of a table for codes (n,); 0 for what is no code."""
+    known = (column >= 0) & (column < len(table)) & (np.rint(column) == column)
+    return np.where(known[:, None], table[np.where(known, column, 0).astype(np.intp)], 0.0)
 
 
 @dataclass(frozen=True)

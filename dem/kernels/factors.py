@@ -18,6 +18,8 @@ BARE, RAISED = 1e-6, 1e-2  # of it, from which a search may still go anywhere
 CLOSE = 1e-10  # a gradient that is none
 RIDGE, FAR = 1e-6, 2.0
 TINY = 1e-15
+# Of the largest variance: what none at all can come to where a covariance is held above its floor.
+SINGULAR = 1e-12
 ROTATIONS = {"varimax": 1.0, "quartimax": 0.0}
 TURNS, SETTLED = 100, 1e-6  # of a rotation
 
@@ -159,7 +161,7 @@ def dimension(spectrum: Array, n: float) -> int:
 def _evidence(spectrum: Array, k: int, n: float) -> float:
     """log p(rows | k axes), but for what does not depend on k."""
     d = len(spectrum)
-    if spectrum[k - 1] < TINY:
+    if spectrum[k - 1] <= SINGULAR * spectrum[0]:
         return -np.inf
     left = max(float(spectrum[k:].mean()), TINY)
     freedom = d - np.arange(k)

@@ -12,6 +12,7 @@ from dem.families.bayesian_gaussian import BayesianGaussian
 from dem.families.categorical import Categorical, Multinomial
 from dem.families.counts import Bernoulli
 from dem.families.gaussian import Gaussian
+from dem.families.mixture_of import MixtureOf
 from dem.families.noise import WithNoise
 from dem.families.normal import LogNormal, Normal
 from dem.families.product import Product
@@ -135,6 +136,13 @@ def _(family: WithPrior, params: Any, weights: Array, columns: Columns, ax: Any 
 @plot_family.register
 def _(family: WithNoise, params: Any, weights: Array, columns: Columns, ax: Any = None) -> Any:
     return plot_family(family.family, params.components, weights[:-1], columns, ax)
+
+
+@plot_family.register
+def _(family: MixtureOf, params: Any, weights: Array, columns: Columns, ax: Any = None) -> Any:
+    """All components of the mixtures."""
+    shares = (weights[:, None] * params.weights).ravel()
+    return plot_family(family.family, params.components, shares, columns, ax)
 
 
 @plot_family.register

@@ -52,6 +52,21 @@ def test_counts_and_codes(dem: Any, place: Path, model: str) -> None:
     assert "weight" in dem("show model").output
 
 
+def test_mixtures_as_states(dem: Any, place: Path) -> None:
+    line = "fit x.npy --model gmm-hmm -k 2 --n-mix 2 --covariance diag --lengths n.npy"
+    dem(f"{line} --out model -q")
+    model = library.load("model")
+    assert model.means_.shape == (2, 2, 2)
+    shown = dem("show model").output
+    assert all(f"\n{number} " in shown for number in ("0.0", "0.1", "1.0", "1.1"))
+    np.testing.assert_allclose(json.loads(dem("show model --json").output)["means"], model.means_)
+    dem("predict model x.npy --lengths n.npy --out out.npy -q")
+    np.testing.assert_array_equal(np.load("out.npy"), model.predict(X, LENGTHS))
+    assert "gaussian-hmm has no --n-mix" in dem(
+        "fit x.npy --model gaussian-hmm -k 2 --n-mix 2", code=2
+    ).output  # fmt: skip
+
+
 def test_resume(dem: Any, place: Path) -> None:
     line = "fit x.npy --model gaussian-hmm -k 2 --schedule batch --lengths n.npy --checkpoint c -q"
     dem(f"{line} --max-iter 2 --tol 0 --out model --resume")

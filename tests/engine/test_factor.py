@@ -1,9 +1,13 @@
 """Continuous h gives the same bits on threads and on workers; one read is enough for moments."""
 
+from collections import Counter
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
+import sklearn.decomposition as sk
+from dask import delayed
 from distributed import Client
 
 import dem
@@ -53,3 +57,36 @@ def test_estimators_on_a_cluster(client: Client) -> None:
     for a, b in zip([*here, here[0]], [*there, own], strict=True):
         np.testing.assert_array_equal(a.components_, b.components_)
         np.testing.assert_array_equal(a.noise_variance_, b.noise_variance_)
+
+
+@pytest.mark.parametrize("n_blocks", [16, 100])
+@pytest.mark.parametrize("estimator", [dem.FactorAnalysis(2), dem.PCA(2)])
+def test_each_block_is_read_once_and_three_twice(estimator: Any, n_blocks: int) -> None:
+    reads: Counter[int] = Counter()
+
+    def chunk(i: int) -> np.ndarray:
+        reads[i] += 1
+        return parts[i]
+
+    parts = np.array_split(X, n_blocks)
+    lazy = [da.from_delayed(delayed(chunk)(i), p.shape, p.dtype) for i, p in enumerate(parts)]
+    estimator.fit(da.concatenate(lazy))
+    assert sorted(reads.values()) == [1] * (n_blocks - 3) + [2] * 3
+    assert estimator.n_passes_ == pytest.approx(1 + 3 / n_blocks, rel=1e-2)
+
+
+def test_units_from_few_blocks_do_for_sorted_rows() -> None:
+    x = X * np.logspace(-1, 1, 7) + 1e4
+    inorder = x[np.argsort(x[:, 0])]
+    ours, theirs = dem.PCA().fit(inorder), sk.PCA(svd_solver="full").fit(x)
+    np.testing.assert_allclose(ours.explained_variance_, theirs.explained_variance_, rtol=1e-6)
+    score = dem.FactorAnalysis(2).fit(x).score(x)
+    assert dem.FactorAnalysis(2).fit(inorder).score(x) == pytest.approx(score, abs=1e-8)
+
+
+def test_a_start_has_ten_rows_for_each_column() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 5)) @ rng.normal(size=(5, 60)) + rng.normal(size=(4000, 60))
+    model = dem.FactorAnalysis(8).fit(da.from_array(x, chunks=(10, 60)))
+    assert model.n_passes_ == pytest.approx(1 + 60 / 400)
+    assert model.score(x) == pytest.approx(dem.FactorAnalysis(8).fit(x).score(x), abs=1e-4)

@@ -205,6 +205,8 @@ def test_saved_and_resumed(estimator: Any, missing: bool, tmp_path: Path) -> Non
     assert back.score(x) == estimator.score(x)
     face = {name: getattr(estimator, name) for name in estimator.face}
     assert {name: getattr(back, name) for name in face} == face
+    for name in ("method", "tol", "max_iter", "missing"):
+        assert getattr(back, name) == getattr(estimator, name)
     place = tmp_path / "kept"
     short = type(estimator)(**{**estimator.get_params(), "checkpoint": place, "max_iter": 1})
     short.fit(x)
@@ -256,3 +258,23 @@ def test_what_a_user_is_told() -> None:
     dem.PCA(2).fit(x)
     with pytest.warns(ConvergenceWarning, match="did not converge in 2 iterations"):
         dem.FactorAnalysis(2, method="em", max_iter=2).fit(rows())
+
+
+def test_the_number_of_axes_is_not_estimated_from_fewer_rows_than_columns() -> None:
+    x = rows(6, 8)
+    with pytest.raises(ValueError, match="n_samples >= n_features"):
+        sk.PCA("mle").fit(x)
+    with pytest.raises(ValueError, match="n_samples >= n_features, got 6 rows of 8 columns"):
+        dem.PCA("mle").fit(x)
+    assert (
+        dem.PCA("mle").fit(rows(9, 8)).n_components_ == sk.PCA("mle").fit(rows(9, 8)).n_components_
+    )
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_coordinates_of_other_axes_are_refused(lazy: bool) -> None:
+    x = rows()
+    model = dem.PCA(3).fit(x)
+    wrong = da.from_array(x[:, :4], chunks=(100, 4)) if lazy else x[:, :4]
+    with pytest.raises(ValueError, match="X has 4 columns, but there are 3 components"):
+        model.inverse_transform(wrong)

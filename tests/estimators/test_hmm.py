@@ -13,9 +13,11 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import dem
+from dem.contract import Sample
 from dem.engine.output import computed
 from dem.engine.readers import arrays
 from dem.errors import DataError
+from dem.families.one_hot import OneHotTiles
 
 RNG = np.random.default_rng(1)
 N = 3000
@@ -128,6 +130,53 @@ def test_categorical_as_hmmlearn(name: str) -> None:
     check_results(ours, theirs, CODES, LENGTHS[name])
 
 
+class NeverAsked:
+    """A start that must not be made."""
+
+    def __call__(self, model: Any, sample: Any, seed: int) -> Any:
+        raise AssertionError("everything is given")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "rows", "given"),
+    [
+        (dem.GaussianHMM, X, {"means_init": MEANS, "covars_init": np.ones((3, 2))}),
+        (dem.PoissonHMM, COUNTS, {"lambdas_init": [[1.0], [4.0], [9.0]]}),
+        (dem.CategoricalHMM, CODES, {"emissionprob_init": np.full((3, 5), 0.2)}),
+    ],
+)
+def test_where_everything_is_given_there_is_no_other_start(
+    estimator: Any, rows: Any, given: dict[str, Any]
+) -> None:
+    model = estimator(3, max_iter=2, tol=0.0, init_params=NeverAsked(), **CHAIN, **given)
+    after(model, rows)
+    for name in ("startprob_", "transmat_"):
+        assert np.isfinite(getattr(model, name)).all()
+
+
+def test_codes_that_a_state_is_given_no_share_of_keep_a_little() -> None:
+    emission = np.array([[0.5, 0.5, 0.0, 0.0, 0.0], [0.0, 0.2, 0.8, 0.0, 0.0], np.full(5, 0.2)])
+    how: dict[str, Any] = {"schedule": "batch", "tol": 0.0, "emissionprob_init": emission, **CHAIN}
+    model = after(dem.CategoricalHMM(3, max_iter=3, **how), CODES)
+    assert 0.9e-10 < model.emissionprob_.min() < 1e-8
+    np.testing.assert_allclose(model.emissionprob_.sum(axis=1), 1.0)
+
+
+def test_thousands_of_codes() -> None:
+    """What is not there takes no time: products go by the codes of the rows alone."""
+    codes = 1000 * CODES + RNG.integers(0, 3, (N, 1))
+    model = dem.CategoricalHMM(3, n_features=5000, random_state=0, max_iter=20).fit(codes)
+    assert model.emissionprob_.shape == (3, 5000)
+    family = model._fitted.model.family
+    components = model._fitted.params.components
+    tiles = family.tiles(family.prepare(components, np.zeros(3)), codes[:10], None)
+    assert isinstance(tiles, OneHotTiles)
+    sample = Sample(codes.astype(float), np.ones(N), complete=True)
+    points = family.frame(sample).inward(codes)
+    assert points.shape == (N, 128)
+    np.testing.assert_array_equal(family.frame(sample).outward(points), codes)
+
+
 @pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
     return {
@@ -197,15 +246,36 @@ def test_groups(tmp_path: Path) -> None:
     frame = pd.DataFrame(X, columns=["a", "b"])
     who = np.repeat(np.arange(N // 50), 50)
     words = np.array([f"patient {i}" for i in who])
-    frame.assign(who=who).to_parquet(tmp_path / "x.parquet", row_group_size=333)
+    days = pd.Timestamp("2020-02-28") + pd.to_timedelta(who, "D")
+    columns = {"x": who, "words": words, "kinds": pd.Categorical(words), "days": days}
+    for name, keys in columns.items():
+        frame.assign(who=keys).to_parquet(tmp_path / f"{name}.parquet", row_group_size=333)
+    named = frame.assign(who=words)
+    kinds = frame.assign(who=pd.Categorical(words))
     ways = {
         "words": (frame, words),
         "series": (frame, pd.Series(who)),
         "column": (frame.assign(who=words), "who"),
         "array": (X, who),
         "lazy": (X, da.from_array(who, chunks=70)),
+        "lazy words": (X, da.from_array(words, chunks=70)),
         "dask": (dd.from_pandas(frame.assign(who=who), npartitions=4), "who"),
         "parquet": (tmp_path / "x.parquet", "who"),
+        "words in parquet": (tmp_path / "words.parquet", "who"),
+        "categories in parquet": (str(tmp_path / "kinds.parquet"), "who"),
+        "days in parquet": (tmp_path / "days.parquet", "who"),
+        "days": (frame.assign(who=days), "who"),
+        "categories": (kinds, "who"),
+        "words in dask": (dd.from_pandas(named, npartitions=4), "who"),
+        "categories in dask": (dd.from_pandas(kinds, npartitions=4), "who"),
+        "dask series": (
+            da.from_array(X, chunks=(100, 2)),
+            dd.from_pandas(named, npartitions=4).who,
+        ),
+        "number": (frame.assign(who=words).set_axis([0, 1, 2], axis=1), 2),
+        "nullable": (frame.assign(who=pd.array(who, "Int64")), "who"),
+        "tuple": (frame, tuple(words.tolist())),
+        "mixed": (frame, [str(i) if i % 2 else i - 1 for i in who]),
     }
     for name, (data, groups) in ways.items():
         model = dem.GaussianHMM(3, **how).fit(data, groups=groups)
@@ -213,11 +283,17 @@ def test_groups(tmp_path: Path) -> None:
         assert model.n_features_in_ == 2
         path = np.asarray(model.predict(data, groups=groups))
         np.testing.assert_array_equal(path, expected.predict(X, LENGTHS["short"]))
-    assert list(model.feature_names_in_) == ["a", "b"]
+        if name.endswith(("parquet", "dask")):
+            assert list(model.feature_names_in_) == ["a", "b"], name
     with pytest.raises(ValueError, match="lengths or groups, not both"):
         model.fit(frame, [N], groups="who")
     with pytest.raises(ValueError, match="groups is the column 'nobody'"):
         model.fit(frame, groups="nobody")
+    for data in (frame, X, tmp_path / "x.parquet"):
+        with pytest.raises(
+            ValueError, match=r"groups is the column 2(; those of X are|, and those of X have no)"
+        ):
+            model.fit(data, groups=2)
     with pytest.raises(DataError, match="a value for each of 3000 rows"):
         model.fit(frame, groups=who[:-1])
 
@@ -240,6 +316,36 @@ def test_saved_and_resumed(tmp_path: Path) -> None:
             found, wanted = (one.predict_proba(rows, lengths) for one in (back, whole))
             np.testing.assert_array_equal(found, wanted)
             assert back.get_params()["n_components"] == 2
+
+
+def test_resumed_without_the_lengths_of_the_fit(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"random_state": 0, "schedule": "batch", "tol": 0.0, "max_iter": 2}
+    after(dem.GaussianHMM(2, checkpoint=tmp_path / "c", **how), X, LENGTHS["long"])
+    for more in ({}, {"lengths": LENGTHS["short"]}):
+        with pytest.raises(DataError, match=r"not the data of .* pass the lengths or groups"):
+            dem.GaussianHMM.resume(tmp_path / "c", X, max_iter=4, **more)
+
+
+def test_what_is_saved_of_the_arguments(tmp_path: Path) -> None:
+    model = dem.PoissonHMM(2, random_state=7, tol=1e-2, max_iter=50).fit(COUNTS)
+    dem.save(model, tmp_path / "model")
+    back = dem.load(tmp_path / "model")
+    for name in ("random_state", "tol", "max_iter", "n_init"):
+        value = getattr(model, name)
+        assert getattr(back, name) == value
+        assert type(getattr(back, name)) is type(value)
+    np.testing.assert_array_equal(back.sample(50)[0], model.sample(50)[0])
+    model.random_state = np.random.RandomState(0)  # cannot be saved
+    dem.save(model, tmp_path / "model", overwrite=True)
+    assert dem.load(tmp_path / "model").random_state is None
+
+
+def test_data_opened_for_dem_fit_are_for_dem_fit() -> None:
+    data = dem.sequences(X, LENGTHS["long"])
+    with pytest.raises(TypeError, match="lengths or groups of sequences"):
+        dem.GaussianHMM(2).fit(data)
+    with pytest.raises(TypeError, match="estimators take the data themselves"):
+        dem.GaussianMixture(2).fit(dem.open_data(X))
 
 
 def test_topology_and_zeros() -> None:
@@ -372,8 +478,27 @@ def test_large_keys_of_groups_stay_apart() -> None:
 
 
 @pytest.mark.parametrize("missing", [np.nan, None])
-def test_rows_without_a_group_are_refused(missing: Any) -> None:
+def test_rows_without_a_group_are_refused(missing: Any, tmp_path: Path) -> None:
     keys = np.repeat([1.0, 2.0], 100).astype(float if missing is np.nan else object)
     keys[120:140] = missing
-    with pytest.raises(dem.DataError, match="Every row must have a group"):
-        dem.GaussianHMM(2, random_state=0).fit(APART, groups=keys)
+    frame = pd.DataFrame({"a": APART[:, 0], "who": keys})
+    frame.to_parquet(tmp_path / "x.parquet", row_group_size=50)
+    ways: list[tuple[Any, Any]] = [
+        (APART, keys), (frame, "who"), (dd.from_pandas(frame, npartitions=3), "who"),
+        (tmp_path / "x.parquet", "who"),
+    ]  # fmt: skip
+    for data, groups in ways:
+        with pytest.raises(dem.DataError, match="Every row must have a group") as error:
+            dem.GaussianHMM(2, random_state=0).fit(data, groups=groups)
+        assert "row 120" in str(error.value)
+
+
+def test_large_keys_beside_floats_stay_apart(tmp_path: Path) -> None:
+    keys = np.repeat(np.arange(4) + 1234567890123456789, 50)
+    frame = pd.DataFrame({"a": APART[:, 0], "who": keys})
+    frame.to_parquet(tmp_path / "x.parquet", row_group_size=75)
+    how: dict[str, Any] = {"means_init": [[0.0], [6.0]], "random_state": 0}
+    few = dem.GaussianHMM(2, **how).fit(APART, [50] * 4)
+    for data in (frame, dd.from_pandas(frame, npartitions=3), tmp_path / "x.parquet"):
+        ours = dem.GaussianHMM(2, **how).fit(data, groups="who")
+        np.testing.assert_allclose(ours.startprob_, few.startprob_, rtol=1e-9)

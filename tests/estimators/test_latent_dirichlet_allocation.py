@@ -120,6 +120,50 @@ def test_online_and_partial_fits_are_one() -> None:
     assert again.partial_fit(ROWS).n_batch_iter_ == 3 + 2  # batches of 128
 
 
+def test_partial_fits_go_on_after_a_fit_and_a_file(tmp_path: Path) -> None:
+    how = {"n_components": 3, "random_state": 5, "batch_size": 50, "total_samples": 200}
+    ours, theirs = dem.LatentDirichletAllocation(**how), LatentDirichletAllocation(**how)
+    for model in (ours, theirs):
+        model.partial_fit(ROWS)
+        assert (model.n_iter_, model.n_batch_iter_) == (0, 5)
+        model.set_params(max_iter=2).fit(ROWS)
+        model.partial_fit(ROWS[:100])
+        assert (model.n_iter_, model.n_batch_iter_) == (2, 5)  # of a fit, and 2 steps after it
+    dem.save(ours, tmp_path / "model")
+    back = dem.load(tmp_path / "model").set_params(learning_decay=0.7)
+    assert (back.n_iter_, back.n_batch_iter_) == (2, 5)
+    np.testing.assert_array_equal(
+        back.partial_fit(ROWS).components_, ours.partial_fit(ROWS).components_
+    )
+
+
+@pytest.mark.parametrize(
+    "changed", [{"n_components": 4}, {"doc_topic_prior": 0.9}, {"topic_word_prior": "asymmetric"}]
+)
+def test_partial_fits_of_another_model_are_refused(changed: dict[str, Any]) -> None:
+    model = dem.LatentDirichletAllocation(3, random_state=0).partial_fit(ROWS)
+    before = model.components_
+    (name,) = changed
+    with pytest.raises(ValueError, match=f"for which {name} was .* Use fit to begin anew"):
+        model.set_params(**changed).partial_fit(ROWS)
+    assert model.components_ is before
+    assert model.fit(ROWS).transform(ROWS).shape[1] == changed.get("n_components", 3)
+
+
+@pytest.mark.parametrize("empty", [np.zeros((10, 60)), csr_matrix((10, 60))])
+def test_a_corpus_without_words(empty: Any) -> None:
+    for how in ({}, {"learning_method": "online"}, {"evaluate_every": 1}):
+        with pytest.raises(dem.DataError, match="X has no words: all documents are empty"):
+            dem.LatentDirichletAllocation(3, random_state=0, **how).fit(empty)
+    model = dem.LatentDirichletAllocation(3, random_state=0).fit(ROWS)
+    np.testing.assert_allclose(model.transform(empty), 1 / 3)
+    assert model.partial_fit(empty).n_batch_iter_ == 11 + 1
+    with pytest.raises(dem.DataError, match="X has no words"):
+        model.perplexity(empty)
+    with pytest.raises(dem.DataError, match="No document of X has two words"):
+        model.completion_perplexity(empty)
+
+
 def test_lazy_on_lazy_data(tmp_path: Path) -> None:
     model = dem.LatentDirichletAllocation(4, max_iter=4, random_state=0).fit(ROWS)
     expected = model.transform(ROWS)
@@ -159,7 +203,7 @@ def test_saved_resumed_and_from_a_fit(tmp_path: Path) -> None:
     model = dem.LatentDirichletAllocation(4, max_iter=6, random_state=1, **how).fit(path)
     dem.save(model, str(tmp_path / "model"))
     back = dem.load(str(tmp_path / "model"))
-    assert back.get_params() == {**model.get_params(), "random_state": None}
+    assert back.get_params() == model.get_params()
     assert back.bound_ == model.bound_
     assert back.components_.tobytes() == model.components_.tobytes()
     np.testing.assert_array_equal(back.doc_topic_prior_, model.doc_topic_prior_)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,6 +105,45 @@ def test_answers_of_all_kinds() -> None:
         dem.DawidSkene(RATERS).fit(one)
     with pytest.raises(ValueError, match="raters has 7 entries, X has 6 columns"):
         dem.DawidSkene(RATERS).fit(TABLE[:, :6])
+
+
+@pytest.mark.parametrize("kind", ["array", "objects", "list", "frame", "Dask", "Parquet"])
+def test_answers_are_strings_of_any_container(kind: str, tmp_path: Path) -> None:
+    """Columns in which some answers never come have the answers of all columns."""
+    table = TABLE.copy()
+    table[:, 1] = np.minimum(table[:, 1], 3)
+    words = np.array(["a", "b", "c", "d"])[table.astype(int) - 1]
+    frame = pd.DataFrame(words, columns=list("abcdefg"))
+    frame.to_parquet(tmp_path / "x.parquet", row_group_size=10)
+    ways = {
+        "array": words,
+        "objects": words.astype(object),
+        "list": words.tolist(),
+        "frame": frame,
+        "Dask": dd.from_pandas(frame, npartitions=3),
+        "Parquet": tmp_path / "x.parquet",
+    }
+    same = dem.DawidSkene(RATERS).fit(table)
+    ours = dem.DawidSkene(RATERS).fit(ways[kind])
+    assert ours.classes_.tolist() == ["a", "b", "c", "d"]
+    np.testing.assert_allclose(ours.confusion_matrices_, same.confusion_matrices_, atol=1e-9)
+    found = np.asarray(ours.predict(ways[kind]))
+    assert found.tolist() == ["abcd"[int(k) - 1] for k in same.predict(table)]
+
+
+def test_answers_that_lack_or_were_not_in_the_fit() -> None:
+    words = np.array(["a", "b", "c", "d"], object)[TABLE.astype(int) - 1]
+    words[3, 2], words[5, 0] = None, np.nan
+    gaps = TABLE.copy()
+    gaps[3, 2] = gaps[5, 0] = np.nan
+    ours, same = dem.DawidSkene(RATERS).fit(words), dem.DawidSkene(RATERS).fit(gaps)
+    np.testing.assert_allclose(ours.confusion_matrices_, same.confusion_matrices_, atol=1e-9)
+    words[7, 1] = "e"
+    with pytest.raises(dem.DataError, match="'e': row 7, column 1, which is not among the 4"):
+        ours.predict(words)
+    words[7, 1] = "d"
+    with pytest.raises(ValueError, match="6 features, but DawidSkene is expecting 7"):
+        ours.predict(words[:, :6])
 
 
 def test_items_whose_class_is_known() -> None:

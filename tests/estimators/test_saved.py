@@ -22,7 +22,8 @@ ATTRIBUTES = [
 def test_mixture(x: np.ndarray, form: str, named: bool, tmp_path: Path) -> None:
     data: Any = pd.DataFrame(x, columns=["a", "b", "c"]) if named else x
     options: dict[str, Any] = {"covariance_type": form, "tol": 1e-4, "reg_covar": 1e-5}
-    mixture = dem.GaussianMixture(3, random_state=0, **options).fit(data)
+    options["random_state"] = 0
+    mixture = dem.GaussianMixture(3, **options).fit(data)
     dem.save(mixture, tmp_path / "model")
     back = dem.load(tmp_path / "model")
     assert type(back) is dem.GaussianMixture

@@ -14,7 +14,7 @@ def nothing(here: Component) -> np.ndarray:
     return np.full((1, here.rows(1).shape[1]), np.nan)
 
 
-MODES = ("Bernoulli", "Categorical")
+MODES = ("Bernoulli", "Categorical", "Categorical many")
 
 
 @pytest.mark.parametrize("name", [name for name in MISSING if name not in (*MODES, "Product")])

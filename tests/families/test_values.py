@@ -26,6 +26,7 @@ FREE = {  # of 3 components, without the mixing weights
     "Poisson": 12,
     "NegativeBinomial": 24,
     "Categorical": 30,
+    "Categorical many": 3 * (2 + 37 + 8),
     "Multinomial": 18,
     "Exponential": 12,
     "Gamma": 24,
@@ -44,6 +45,8 @@ FREE = {  # of 3 components, without the mixing weights
     "Gaussian factors 1": 3 * (4 + 4 + 4),
     "Gaussian principal 1": 3 * (4 + 4 + 1),
     "Product": 12 + 24 + 3 * (4 + 10),
+    "MixtureOf Gaussian": 3 + 6 * (4 + 10),
+    "MixtureOf Poisson": 3 + 6 * 4,
 }
 
 
@@ -77,7 +80,8 @@ def test_parameters_are_points_without_constraints(name: str) -> None:
     for one, two in zip(leaves(here.params), leaves(back), strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)
     # Beyond what matrices hold.
-    far = () if name.startswith(("StudentT", "Gaussian", "Product")) else (1e3,)
+    matrices = "StudentT", "Gaussian", "Product", "MixtureOf Gaussian"
+    far = () if name.startswith(matrices) else (1e3,)
     for size in (0.1, 3.0, *far):
         with np.errstate(all="ignore"):  # as where they are accelerated
             away = family.unflatten(vector + size * rng.normal(size=len(vector)), here.params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
 from typing import Any
@@ -44,6 +45,15 @@ def open_dask_frame(frame: Any, codes: Codes | None = None) -> Any:
     return DaskSource(even.to_dask_array(lengths=lengths), names(frame))
 
 
+def of_partitions(frame: Any, function: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """A function of each partition of a Dask dataframe or series, computed now."""
+    import dask
+
+    each = dask.delayed(function)
+    found: tuple[Any, ...] = dask.compute(*map(each, frame.to_delayed()))
+    return found
+
+
 def _open_coded(frame: Any, codes: Codes) -> Any:
     import dask
     import dask.array as da
@@ -52,9 +62,8 @@ def _open_coded(frame: Any, codes: Codes) -> Any:
 
     dtypes = enumerate(frame._meta.dtypes)
     open_ended = [j for j, d in dtypes if not codes and _is_category(d) and _declared(d) is None]
-    survey = dask.delayed(partial(_survey, columns=open_ended))
-    parts = frame.to_delayed()
-    lengths, found = zip(*dask.compute(*map(survey, parts)), strict=True)
+    surveyed = of_partitions(frame, partial(_survey, columns=open_ended))
+    lengths, found = zip(*surveyed, strict=True)
     seen = {
         j: set().union(*every)
         for j, every in zip(open_ended, zip(*found, strict=True), strict=True)
@@ -65,7 +74,7 @@ def _open_coded(frame: Any, codes: Codes) -> Any:
     starts, width = accumulate(lengths, initial=0), len(frame.columns)
     arrays = [
         da.from_delayed(to_array(part, start), (n, width), dtype)
-        for part, n, start in zip(parts, lengths, starts, strict=False)
+        for part, n, start in zip(frame.to_delayed(), lengths, starts, strict=False)
     ]
     return DaskSource(da.concatenate(arrays), names(frame), codes)
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from dem.engine.readers.arrow import codes_of, common_dtype, distinct, kind_of, numbers
-from dem.engine.readers.base import Spans, row_bytes
+from dem.engine.readers.base import Spans, far_ahead, row_bytes
 from dem.engine.readers.codes import NUMBERS, Codes, plain_levels
 from dem.errors import DataError
 
+T = TypeVar("T")
 SUFFIXES = (".parquet", ".parq", ".pq")
 READING = 4  # threads that look for levels
+FOOTERS = 16  # that read footers, which is waiting if they are far away
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class ParquetRows:
     dtype: np.dtype
     spans: Spans
     codes: Codes | None = None
+    ahead: int = 1
     in_memory: bool = field(default=False, init=False)
     blocks_held: ClassVar[float] = 7.0  # a row group as it is stored, and columns of it
 
@@ -70,7 +73,8 @@ class ParquetRows:
                     group.number, columns=list(self.columns), use_threads=False
                 )
         except (pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
+            arrows = not isinstance(error, OSError) or (type(error) is OSError and not error.errno)
+            if not arrows:  # of the disk, or of the network
                 raise
             raise DataError(
                 f"{group.path}, row group {group.number} (rows {group.start} to "
@@ -86,7 +90,7 @@ class ParquetRows:
         spans = self.spans.take(blocks)
         low, high = spans.offsets[0], spans.offsets[-1]
         groups = tuple(g for g in self.groups if g.start < high and g.stop > low)
-        return ParquetRows(groups, self.columns, self.dtype, spans, self.codes)
+        return replace(self, groups=groups, spans=spans)
 
     def buffer(self) -> np.ndarray:
         return np.empty((self.spans.largest, len(self.columns)), self.dtype)
@@ -97,12 +101,26 @@ class ParquetRows:
 
 @dataclass(frozen=True, eq=False)
 class ParquetSource:
-    """Parquet files with the same columns, in the order of their names."""
+    """Parquet files with the same columns, in the order of their names.
+
+    schema : the Arrow type of each column.
+    """
 
     groups: tuple[RowGroup, ...]
-    columns: tuple[str, ...]
-    dtype: np.dtype
+    schema: Mapping[str, Any]
     codes: Codes | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.schema)
+
+    @cached_property
+    def dtype(self) -> np.dtype:
+        """`DataError` if there are columns that are neither numbers nor coded."""
+        dtype = common_dtype(self.schema, self.codes or NUMBERS)
+        if dtype.kind != "f" and _may_have_nulls(dict.fromkeys(g.path for g in self.groups)):
+            dtype = np.result_type(dtype, np.float32)
+        return dtype
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -118,7 +136,24 @@ class ParquetSource:
 
     def reader(self, boundaries: np.ndarray) -> ParquetRows:
         spans = Spans(boundaries)
-        return ParquetRows(self.groups, self.columns, self.dtype, spans, self.codes)
+        nbytes = spans.largest * row_bytes(self.shape, self.dtype)
+        ahead = far_ahead(nbytes) if any("://" in group.path for group in self.groups) else 1
+        return ParquetRows(self.groups, self.columns, self.dtype, spans, self.codes, ahead)
+
+    def without(self, name: str) -> ParquetSource:
+        """The same without a column, which is not read then; only for data without codes."""
+        return replace(self, schema={c: kind for c, kind in self.schema.items() if c != name})
+
+    def each(self, name: str, function: Callable[[Any], T]) -> list[T]:
+        """A function of a column as it is stored in Arrow, of each row group in turn."""
+
+        def of_group(group: RowGroup) -> T:
+            with _open(group.path) as file:
+                table = file.read_row_group(group.number, columns=[name], use_threads=False)
+            return function(table.column(name))
+
+        with ThreadPoolExecutor(READING) as pool:
+            return list(pool.map(of_group, self.groups))
 
 
 def open_parquet(path: str, codes: Codes | None = None) -> ParquetSource:
@@ -134,25 +169,28 @@ def open_parquet(path: str, codes: Codes | None = None) -> ParquetSource:
         )
     files = _files(path)
     schema, groups, row = None, [], 0
-    for name in files:
-        with _open(name) as file:
-            index = _index_columns(file.schema_arrow)
-            found = {f.name: f.type for f in file.schema_arrow if f.name not in index}
+    with ThreadPoolExecutor(FOOTERS) as pool:
+        for name, (found, sizes) in zip(files, pool.map(_contents, files), strict=True):
             schema = schema or found
             if found != schema:
                 raise DataError(f"{name} has other columns or types than {files[0]}.")
-            for number in range(file.metadata.num_row_groups):
-                size = file.metadata.row_group(number).num_rows
+            for number, size in enumerate(sizes):
                 groups.append(RowGroup(name, number, row, row + size))
                 row += size
     if schema is None:
         raise DataError(f"{path} holds no Parquet files.")
     if codes is not None:
         codes = _resolved(schema, codes, groups)
-    dtype = common_dtype(schema, codes or NUMBERS)
-    if dtype.kind != "f" and _may_have_nulls(files):
-        dtype = np.result_type(dtype, np.float32)
-    return ParquetSource(tuple(groups), tuple(schema), dtype, codes)
+    return ParquetSource(tuple(groups), schema, codes)
+
+
+def _contents(path: str) -> tuple[dict[str, Any], list[int]]:
+    """The columns of a file with their types, and the rows of each of its row groups."""
+    with _open(path) as file:
+        index = _index_columns(file.schema_arrow)
+        columns = {f.name: f.type for f in file.schema_arrow if f.name not in index}
+        groups = range(file.metadata.num_row_groups)
+        return columns, [file.metadata.row_group(number).num_rows for number in groups]
 
 
 def _index_columns(schema: Any) -> set[str]:
@@ -186,17 +224,18 @@ def _levels(groups: list[RowGroup], names: list[str]) -> Iterator[tuple[str, set
         yield name, set().union(*(values[j] for values in found))
 
 
-def _may_have_nulls(files: list[str]) -> bool:
+def _may_have_nulls(files: Iterable[str]) -> bool:
     """Whether there may be NULL in any column, going by the files' statistics."""
-    for path in files:
+
+    def has(path: str) -> bool:
         with _open(path) as file:
-            for number in range(file.metadata.num_row_groups):
-                group = file.metadata.row_group(number)
-                for j in range(group.num_columns):
-                    found = group.column(j).statistics
-                    if found is None or not found.has_null_count or found.null_count:
-                        return True
-    return False
+            groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+            columns = (group.column(j) for group in groups for j in range(group.num_columns))
+            told = (column.statistics for column in columns)
+            return any(s is None or not s.has_null_count or s.null_count for s in told)
+
+    with ThreadPoolExecutor(FOOTERS) as pool:
+        return any(pool.map(has, files))
 
 
 def _files(path: str) -> list[str]:
@@ -220,16 +259,15 @@ def _open(path: str, categories: Sequence[str] = ()) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source: Any = path
-    if "://" in path:
-        import fsspec
-
-        source = fsspec.open(path, "rb").open()
-    status = None if "://" in path else os.stat(path)
+    far = "://" in path
+    status = None if far else os.stat(path)
     stamp = status and (status.st_mtime_ns, status.st_size)
     try:
         metadata = _metadata(path, stamp)
-        return pq.ParquetFile(source, metadata=metadata, read_dictionary=list(categories))
+        source = _opened(path) if far else path
+        # What is far is fetched in one request for each run of columns, and not column by column.
+        how = {"read_dictionary": list(categories), "pre_buffer": far}
+        return pq.ParquetFile(source, metadata=metadata, **how)
     except pa.ArrowInvalid as error:
         raise DataError(f"{path} is not a Parquet file that can be read: {error}") from error
 
@@ -240,7 +278,13 @@ def _metadata(path: str, stamp: tuple[int, int] | None) -> Any:
 
     if "://" not in path:
         return pq.read_metadata(path)
+    with _opened(path) as file:
+        return pq.read_metadata(file)
+
+
+def _opened(url: str) -> Any:
+    """A file at a URL, of which what is asked for is read, and not the 50 MB after it as well."""
     import fsspec
 
-    with fsspec.open(path, "rb") as file:
-        return pq.read_metadata(file)
+    fs, place = fsspec.core.url_to_fs(url)
+    return fs.open(place, "rb", cache_type="none")
