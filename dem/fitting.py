@@ -139,8 +139,14 @@ def go_on(
     threads: int | None = None,
     checkpoint_seconds: float = SECONDS,
 ) -> Fit:
-    """What the fit of a checkpoint comes to, which is kept there further; the rest of `resume`."""
+    """What the fit of a checkpoint comes to, which is kept there further; the rest of `resume`.
+
+    If that very fit is still at work on the scheduler of the active client, it is joined.
+    """
     saved.check(manifest)
+    client = active_client()
+    if client is not None and (joined := jobs.join(client, saved, observer)) is not None:
+        return joined
     keeper = Keeper(saved.uri, saved.climb, manifest, checkpoint_seconds, take_over=True)
     return carry_out(saved.climb, manifest, observer, saved.state, keeper, threads)
 

@@ -31,6 +31,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 STORES = frozenset(
     {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google", "obstore", "s3fs"}
 )
+REFUSALS = ("CredentialsError", "AuthenticationError")
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +60,18 @@ def patiently(call: Callable[[], T], what: str) -> T:
 
 def may_pass(error: BaseException) -> bool:
     """Whether the same call might succeed a moment later."""
-    for fault in (error, error.__cause__):
-        if isinstance(fault, LASTING) or getattr(fault, "errno", None) in FULL:
-            return False
-    if isinstance(error, OSError):  # TimeoutError and ConnectionError among them
+    if _lasts(error) or (error.__cause__ is not None and _lasts(error.__cause__)):
+        return False
+    # TimeoutError and ConnectionError are OSErrors.
+    return isinstance(error, OSError) or of_a_store(error)
+
+
+def _lasts(fault: BaseException) -> bool:
+    if isinstance(fault, LASTING) or getattr(fault, "errno", None) in FULL:
         return True
-    return of_a_store(error) and not type(error).__name__.endswith("CredentialsError")
+    if type(fault) is OSError:  # gcsfs has no better word for it
+        return str(fault).startswith("Forbidden:")
+    return of_a_store(fault) and type(fault).__name__.endswith(REFUSALS)
 
 
 def of_a_store(error: BaseException) -> bool:

@@ -1,7 +1,8 @@
 """Logs with one JSON object a line, of a command or of the processes of a cluster.
 
 `dem --log-json` does so for a command. For schedulers and workers name the formatter in Dask's
-configuration, as `deploy/dask.yaml` does::
+configuration, as `deploy/dask.yaml` does, and preload this module, so that warnings, and what ends
+a thread or the process, go the same way::
 
     logging:
       version: 1
@@ -13,9 +14,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, TextIO
 
 LOGGER = "dem"
@@ -45,6 +49,20 @@ def log_to(stream: TextIO) -> logging.Logger:
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
     return logger
+
+
+def dask_setup(server: Any) -> None:
+    """What ``--preload dem.observe.logs`` calls: log what Python else writes to standard error."""
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda told: _log_uncaught(*told[:3])
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None
+) -> None:
+    known: Any = (kind, error, traceback)
+    logging.getLogger(LOGGER).critical("%s: %s", kind.__name__, error, exc_info=known)
 
 
 def tell(message: str, level: int = logging.INFO, **fields: Any) -> None:

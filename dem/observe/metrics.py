@@ -2,7 +2,8 @@
 
 They are there once a client of the scheduler has used dem, or from the beginning after
 ``dask scheduler --preload dem.observe.metrics``; and, as Dask's own, if prometheus_client is
-installed. Those of a run are shown while it is at work, and of the last few that have ended.
+installed. Those of a run are shown while it is at work; of the last few that have ended, what they
+came to (bound and turns).
 """
 
 from __future__ import annotations
@@ -70,12 +71,12 @@ def measures(run: Any, now: float) -> dict[str, float]:
     if at_work:
         known |= {"blocks_done": done, "blocks": blocks}
         known["turn_age_seconds"] = now - (vitals[-1].at if vitals else run.began)
-    if vitals:
+    if vitals and at_work:
         last = vitals[-1]
         seconds = last.read + last.compute + last.gather + last.m_step
         known["rows_per_second"] = last.rows / seconds if seconds else 0.0
         known["starved_components"] = last.starved
-        if last.kept and at_work:
+        if last.kept:
             known["checkpoint_age_seconds"] = now - last.kept
     return known
 

@@ -14,7 +14,6 @@ import json
 import os
 import sys
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -41,7 +40,7 @@ def main() -> None:
     port = int(os.environ.get("DEM_SCHEDULER_HTTP_PORT", "8787"))
     try:
         retire(os.environ["DASK_SCHEDULER_ADDRESS"], os.environ["DASK_WORKER_NAME"], port)
-    except (TimeoutError, URLError) as error:  # then there is nobody to whom it would matter
+    except OSError as error:  # then there is nobody to whom it would matter
         sys.exit(f"the scheduler could not be asked: {error}")
 
 

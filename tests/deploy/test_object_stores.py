@@ -16,12 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import s3fs
 import zarr
 from click.testing import CliRunner
 
 import dem
 from dem.cli import main
+from dem.engine.patience import may_pass
 from dem.store.claim import Claim
 from dem.store.place import Place
 from dem.urls import check_url
@@ -181,6 +185,25 @@ def test_given_credentials_are_not_kept(here: str, store: Objects, data: Path) -
     assert not any(SECRET.encode() in body for body in kept.values())
 
 
+@pytest.mark.parametrize(
+    ("status", "passes"), [(403, False), (404, False), (412, False), (502, True), (503, True)]
+)
+def test_what_google_answers(status: int, passes: bool) -> None:
+    retry = pytest.importorskip("gcsfs.retry")
+    with pytest.raises((OSError, retry.HttpError)) as caught:
+        retry.validate_response(status, b'{"error": {"message": "no"}}', "bucket/x")
+    assert may_pass(caught.value) is passes
+
+
+def test_what_azure_refuses() -> None:
+    faults = pytest.importorskip("azure.core.exceptions")
+    wrapped = OSError("chunk (0, 0) cannot be read")
+    wrapped.__cause__ = refused = faults.ClientAuthenticationError("no")
+    assert not may_pass(refused)
+    assert not may_pass(wrapped)
+    assert may_pass(faults.ServiceResponseError("gone"))
+
+
 class Faltering(BaseHTTPRequestHandler):
     """Passes requests on to a server; every fourth is cut off, every fifth is told to slow down."""
 
@@ -229,17 +252,49 @@ def faltering(store: Objects) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture(scope="module")
+def table(store: Objects, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Parquet file of some row groups, and the same in the bucket."""
+    path = tmp_path_factory.mktemp("table") / "x.parquet"
+    rows = np.random.default_rng(0).normal(size=(3, 24_000))
+    pq.write_table(pa.table(dict(zip("abc", rows, strict=True))), path, row_group_size=2000)
+    store.client.put_object(Bucket=BUCKET, Key="x.parquet", Body=path.read_bytes())
+    return path
+
+
+def test_of_parquet_only_what_is_asked_for_is_fetched(
+    here: str, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[int] = []
+    whole = s3fs.core.S3File._fetch_range
+
+    def fetch(file: Any, start: int, end: int) -> bytes:
+        fetched.append(end - start)
+        return whole(file, start, end)
+
+    monkeypatch.setattr(s3fs.core.S3File, "_fetch_range", fetch)
+    manifest = dem.open_data(f"{here}/x.parquet", block_bytes=48_000)
+    assert manifest.n_blocks == 12
+    near = dem.open_data(table, block_bytes=48_000).reader
+    for block in range(12):
+        assert np.array_equal(manifest.reader.read(block), near.read(block))
+    size = table.stat().st_size
+    assert sum(fetched) < size + 65_536 + 1000  # the footer comes with the 64 kB before the end
+    assert len(fetched) == 13
+
+
 @pytest.mark.deploy
+@pytest.mark.parametrize("kind", ["zarr", "parquet"])
 def test_a_server_that_falters(
-    faltering: str, run: Run, store: Objects, data: Path, tmp_path: Path
+    kind: str, faltering: str, run: Run, store: Objects, data: Path, table: Path, tmp_path: Path
 ) -> None:
     """Reads and the model are tried again; the bits are those of a good day."""
     told = store.environment | {"AWS_ENDPOINT_URL": faltering}
     url = f"s3://{BUCKET}"
-    where = ("--out", f"{url}/faltering")
-    apart(tmp_path, told, "fit", f"{url}/x.zarr", *HOW, *where)
-    run("fit", str(data), *HOW, "--out", "model")
-    there = store.contents("faltering/")
+    where = ("--out", f"{url}/faltering-{kind}")
+    apart(tmp_path, told, "fit", f"{url}/x.{kind}", *HOW, *where)
+    run("fit", str({"zarr": data, "parquet": table}[kind]), *HOW, "--out", "model")
+    there = store.contents(f"faltering-{kind}/")
     arrays = [key for key in there if not re.search("zarr.json$", key)]
     assert arrays
     assert all(there[key] == (tmp_path / "model" / key).read_bytes() for key in arrays)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -129,6 +130,9 @@ def test_a_fit_survives_the_loss_of_every_pod(namespace: Namespace, tmp_path: Pa
 
     runner.kill()
     turn_after(turns(runner))
+    shown = metrics(namespace.network.names[service])  # it has joined its fit, which lives
+    runs = re.findall(r"^dem_runs\{.*\} (.*)$", shown, re.MULTILINE)
+    assert sum(map(float, runs)) == 1
     workers[0].kill()
     turn_after(turns(runner))
     workers[1].delete(grace=30)

@@ -9,13 +9,16 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+AHEAD_MOST, AHEAD_BYTES = 4, 68 * 2**20  # blocks of 16 MB are mostly somewhat more
+
 
 class Reader(Protocol):
     """Reads blocks of rows, (n_i, D) for data and (n_i,) for weights.
 
     Readers are frozen values that can be pickled: they travel to workers inside tasks. Different
     blocks may be read from several threads at once. One of sparse rows, which are CSR arrays, has
-    an attribute `sparse`, True, and may have `block_bytes`, of its largest block.
+    an attribute `sparse`, True, and may have `block_bytes`, of its largest block. One of a store
+    that keeps each request waiting has `ahead`, see `ahead_of`.
     """
 
     @property
@@ -25,7 +28,7 @@ class Reader(Protocol):
 
     @property
     def blocks_held(self) -> float:
-        """How many of its blocks a thread holds at most that reads one after another, ahead of
+        """How many of its blocks a thread holds at most that reads one after another, one ahead of
         their use: the two buffers, and what decoding takes. Measured, see tests/engine/test_memory.
         """
         ...
@@ -113,6 +116,28 @@ class Spans:
 
 def _regular_spans(start: int, stop: int, step: int, first: int) -> Spans:
     return Spans(start + regular(stop - start, step), first)
+
+
+def ahead_of(*readers: Reader | None) -> int:
+    """How many blocks to read ahead of their use, each in a thread of its own."""
+    return max((getattr(reader, "ahead", 1) for reader in readers), default=1)
+
+
+def held_of(reader: Reader, ahead: int) -> float:
+    """Of how many blocks a thread holds the memory that reads so many ahead.
+
+    One is in use. Each of the others has a buffer, and is being decoded.
+    """
+    return 1 + ahead * (reader.blocks_held - 1) if reader.blocks_held else 0.0
+
+
+def far_ahead(block_bytes: int) -> int:
+    """How many blocks to read ahead from a store across a network: up to four, in 64 MB.
+
+    There a request waits some 40 ms for its first byte, as long as it takes to work on a block of
+    8 MB, and a connection gives 50 to 100 MB/s, where a core may well take 200.
+    """
+    return min(max(AHEAD_BYTES // max(block_bytes, 1), 1), AHEAD_MOST)
 
 
 def regular(n_rows: int, block_rows: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dem.engine.readers.base import Reader, Source
+from dem.engine.readers.base import Reader, Source, ahead_of
 from dem.errors import DataError
 
 
@@ -27,6 +27,10 @@ class BesideRows:
     @property
     def blocks_held(self) -> float:
         return self.left.blocks_held + 1.0
+
+    @property
+    def ahead(self) -> int:
+        return ahead_of(self.left, self.right)
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         parts = [reader.read(block) for reader in (self.left, self.right)]

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dem.engine.readers.base import Reader, Source, Spans, native
+from dem.engine.readers.base import Reader, Source, Spans, ahead_of, native
 from dem.errors import DataError
 
 Array = np.ndarray
@@ -164,6 +164,10 @@ class CodedRows:
     @property
     def blocks_held(self) -> float:
         return self.stored.blocks_held + 3.0  # of twice the width at most, where they were bytes
+
+    @property
+    def ahead(self) -> int:
+        return ahead_of(self.stored)
 
     @property
     def chunk_of(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dem.engine.readers.base import Reader, Source
+from dem.engine.readers.base import Reader, Source, ahead_of
 from dem.engine.readers.dasks import DaskSource, stored_array
 
 
@@ -26,6 +26,10 @@ class ColumnsRows:
     @property
     def blocks_held(self) -> float:
         return self.rows.blocks_held + 1.0
+
+    @property
+    def ahead(self) -> int:
+        return ahead_of(self.rows)
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         return self.rows.read(block)[:, self.columns]

@@ -12,9 +12,9 @@ import zarr
 from scipy.sparse import csr_array
 from zarr.storage import MemoryStore
 
-from dem.engine.readers.base import Spans, native
+from dem.engine.readers.base import native
 from dem.engine.readers.sparse import SparseBlocks, balanced
-from dem.engine.readers.zarrs import ZarrRows, address, strict
+from dem.engine.readers.zarrs import ZarrRows, address, rows_between
 from dem.errors import DataError
 
 ARRAYS = ("data", "indices", "indptr")
@@ -40,6 +40,10 @@ class StoredRows:
         """Of the largest block."""
         each = self.data.array.dtype.itemsize + self.indices.array.dtype.itemsize
         return each * self.data.spans.largest + 8 * self.starts.spans.largest
+
+    @property
+    def ahead(self) -> int:
+        return self.data.ahead
 
     def read(self, block: int, out: np.ndarray | None = None) -> Any:
         start, stop = self.starts.spans[block]
@@ -95,16 +99,16 @@ class StoredSource:
     @cached_property
     def _indptr(self) -> np.ndarray:
         array = self._array("indptr")
-        return ZarrRows(strict(array), Spans(np.array([0, array.size]))).read(0)
+        return rows_between(array, np.array([0, array.size])).read(0)
 
     def boundaries(self, block_bytes: int) -> np.ndarray:
         each = self.dtype.itemsize + self._array("indices").dtype.itemsize
         return balanced(self._indptr, max(block_bytes // each, 1))
 
     def reader(self, boundaries: np.ndarray) -> StoredRows | SparseBlocks:
-        values = Spans(self._indptr[boundaries].astype(np.int64))
-        data, indices = (ZarrRows(strict(self._array(name)), values) for name in ARRAYS[:2])
-        starts = ZarrRows(strict(self._array("indptr")), Spans(boundaries))
+        values = self._indptr[boundaries].astype(np.int64)
+        data, indices = (rows_between(self._array(name), values) for name in ARRAYS[:2])
+        starts = rows_between(self._array("indptr"), boundaries)
         stored = StoredRows(data, indices, starts, self.shape[1])
         if not isinstance(self.group.store, MemoryStore):
             return stored

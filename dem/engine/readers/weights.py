@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dem.engine.readers.arrays import InMemory
-from dem.engine.readers.base import Reader, Source, Spans
+from dem.engine.readers.base import Reader, Source, Spans, ahead_of
 from dem.errors import DataError
 
 
@@ -27,6 +27,10 @@ class CheckedWeights:
     @property
     def blocks_held(self) -> float:
         return self.stored.blocks_held
+
+    @property
+    def ahead(self) -> int:
+        return ahead_of(self.stored)
 
     def read(self, block: int, out: np.ndarray | None = None) -> np.ndarray:
         return check_weights(self.stored.read(block, out), self.spans[block][0])

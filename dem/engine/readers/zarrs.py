@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, WrapperStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
 
 from dem.engine.readers.arrays import InMemory
-from dem.engine.readers.base import Spans, native, regular, row_bytes
+from dem.engine.readers.base import Spans, far_ahead, native, regular, row_bytes
 from dem.errors import DataError
 
 SHARD_BLOCKS = 8  # shards beyond this many blocks are read in parts, so that memory stays bounded
@@ -48,6 +48,7 @@ class ZarrRows:
 
     array: zarr.Array
     spans: Spans
+    ahead: int = 1
     in_memory: bool = field(default=False, init=False)
     blocks_held: ClassVar[float] = 4.0  # for data that do not compress; 3.0 without a codec
 
@@ -81,7 +82,7 @@ class ZarrRows:
             ) from error
 
     def take(self, blocks: Sequence[int]) -> ZarrRows:
-        return ZarrRows(self.array, self.spans.take(blocks))
+        return replace(self, spans=self.spans.take(blocks))
 
     def buffer(self) -> np.ndarray:
         return self._empty(self.spans.largest)
@@ -164,10 +165,18 @@ class ZarrSource:
 
     def reader(self, boundaries: np.ndarray) -> ZarrRows | InMemory:
         store = self.array.store
-        stored = ZarrRows(strict(self.array), Spans(boundaries))
+        stored = rows_between(self.array, boundaries)
         if not isinstance(store, MemoryStore):
             return stored
         return InMemory({block: stored.read(block) for block in range(len(boundaries) - 1)})
+
+
+def rows_between(array: zarr.Array, boundaries: np.ndarray) -> ZarrRows:
+    """Blocks of an array, several of them read ahead where each keeps one waiting."""
+    spans = Spans(boundaries)
+    near = isinstance(_rooted(array.store), (LocalStore, MemoryStore, ZipStore))
+    nbytes = spans.largest * row_bytes(array.shape, array.dtype)
+    return ZarrRows(strict(array), spans, 1 if near else far_ahead(nbytes))
 
 
 def grid(array: zarr.Array) -> tuple[int, ...]:
