@@ -107,7 +107,7 @@ class WarmStart:
             return (yield from self.start(model, sample, seed))
         if not isinstance(model, Mixture):
             return result[0]
-        moves = replace(self.moves, tries=min(self.moves.tries, tries))
+        moves = replace(self.moves, tries=max(min(self.moves.tries, tries), 1))
         return (yield from moves(last, result, seen))
 
     def _variant(self, i: int) -> Start:
