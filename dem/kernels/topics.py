@@ -21,6 +21,7 @@ KEPT = 0.7  # a tile is cut down when fewer of its documents go on
 SLACK = 3.0  # the longest document of a tile over the shortest
 WIDE_SLACK = 1.5  # and while it has all its topics, as what is not there then takes more time
 FIRST = 10  # iterations until documents are put together anew; then as many as there were
+FEW = 16  # topics, along which sums would take longer than a copy with the words along the rows
 WIDTHS = 2 ** np.arange(2, 16)  # topics left: documents of one tile are between two of these
 GONE, GROWS = 1e-8, 1.1  # a topic with fewer words of a document is dropped, unless they get more
 FLOOR = -300.0  # of log θ_k: with β_kv up to 1 no sum over k is then zero
@@ -170,6 +171,8 @@ def _tiles(documents: Documents, topics: Array, alive: Array, docs: Array) -> It
         if width == k:
             chosen = np.broadcast_to(np.arange(k), (len(own), k))
             beta = topics.take(words, axis=0).transpose(0, 2, 1)
+            if k <= FEW:
+                beta = np.ascontiguousarray(beta)
         else:
             chosen = np.argsort(~alive[own], axis=1, kind="stable")[:, :width]
             beta = topics.take((words * k)[:, None, :] + chosen[:, :, None])
