@@ -140,7 +140,8 @@ def _e_step(
     first, second = points
     fresh = yield EStep(groups, first, tentative=first is not second)
     kept, stats = schedule.merge(memory, groups, fresh, n_groups)
-    reached = bound(model, first, stats)
+    with np.errstate(all="ignore"):  # a leap may go to where nothing is finite
+        reached = bound(model, first, stats)
     if first is second or reached >= (floor - ROUNDING * abs(floor)) * stats.weight:
         return first, kept, stats, reached
     fresh = yield EStep(groups, second)

@@ -152,7 +152,7 @@ def test_the_first_example_of_the_readme_runs_as_a_script(tmp_path: Path) -> Non
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     blocks = [part.partition("```")[0] for part in readme.split("```python\n")[1:]]
     script = next(block for block in blocks if "with Client()" in block)
-    small = script.replace("10_000_000", "20_000").replace("100_000", "5_000")
+    small = script.replace("1_000_000", "20_000").replace("100_000", "5_000")
     assert small != script
     (tmp_path / "first.py").write_text(small)
     done = python("first.py", cwd=tmp_path, timeout=120)
