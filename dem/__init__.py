@@ -288,7 +288,13 @@ _MODULE_OF = {
 }
 
 
+# Modules whose names are fewer people's, as `dem.starts.Given` or `dem.priors.WithPrior`.
+_MODULES = ("accelerate", "posteriors", "priors", "schedules", "starts", "stopping", "wrap")
+
+
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_MODULE_OF[name]), name)
@@ -297,4 +303,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

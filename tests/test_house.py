@@ -3,6 +3,7 @@
 import json
 import pkgutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_every_public_name_is_there() -> None:
     for name in dem.__all__:
         assert getattr(dem, name).__doc__, f"dem.{name} has no docstring"
     assert set(dem._MODULE_OF) | {"__version__"} == set(dem.__all__)
-    assert set(dem.__all__) <= set(dir(dem))
+    assert {*dem.__all__, *dem._MODULES} <= set(dir(dem))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = dem.nothing
 
@@ -86,3 +87,9 @@ def test_types_are_shipped() -> None:
 def test_no_module_stands_in_the_way_of_a_public_name() -> None:
     """Importing dem/fit.py, if there were one, would make `dem.fit` a module."""
     assert not {module.name for module in pkgutil.iter_modules(dem.__path__)} & set(dem.__all__)
+
+
+def test_modules_are_there_without_being_imported() -> None:
+    """As attributes, in a process in which nothing else has imported them."""
+    names = ", ".join(f"dem.{name}" for name in dem._MODULES)
+    subprocess.run([sys.executable, "-c", f"import dem; {names}"], check=True)
