@@ -34,10 +34,12 @@ overlap as they do here: a row has 22 of 32 responsibilities above 1e-8, and 31.
 import argparse
 import json
 import statistics
-import time
 import warnings
+from dataclasses import asdict
+from itertools import product
 
 import numpy as np
+from roofline import Machine, timed
 from threadpoolctl import threadpool_limits
 
 import dem
@@ -48,6 +50,7 @@ from dem.records import State
 
 SHAPES = ("500000x16x10", "1000000x2x5", "100000x64x32")
 COVARIANCES = ("full", "tied", "diag", "spherical")
+DTYPES = ("float64", "float32")
 
 
 def overlapping(n: int, d: int, k: int, seed: int = 0) -> np.ndarray:
@@ -62,29 +65,11 @@ def overlapping(n: int, d: int, k: int, seed: int = 0) -> np.ndarray:
     return rows
 
 
-def speed_of_products() -> float:
-    """Flops per second of a square float64 matrix product, on one thread."""
-    a = np.random.default_rng(0).normal(size=(768, 768))
-    with threadpool_limits(1):
-        return 2 * 768**3 / min(timed(lambda: a @ a) for _ in range(10))
-
-
-def speed_of_exponentials() -> float:
-    """Exponentials per second in the cache, on one thread."""
-    x = -np.random.default_rng(0).random(50_000)
-    out = np.empty_like(x)
-    return 50_000 / min(timed(lambda: np.exp(x, out=out)) for _ in range(50))
-
-
-def timed(work) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def compare(n: int, d: int, k: int, covariance: str, threads: int, repeats: int) -> dict:
+def compare(
+    n: int, d: int, k: int, covariance: str, dtype: str, threads: int, repeats: int
+) -> dict:
     """Medians of interleaved iterations from the same start."""
-    rows = overlapping(n, d, k)
+    rows = overlapping(n, d, k).astype(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours = dem.GaussianMixture(
@@ -111,14 +96,10 @@ def compare(n: int, d: int, k: int, covariance: str, threads: int, repeats: int)
             for _ in range(repeats):
                 times["sklearn"].append(timed(their_iteration))
                 times["dem"].append(timed(our_iteration))
-    features = {"full": 1 + d + d * (d + 1) // 2, "tied": 1 + d, "diag": 1 + 2 * d}
-    p = features.get(covariance, 2 + d)
-    flops = 4 * k * p + (d * (d + 1) if covariance == "tied" else 0)
     return {
-        "n": n, "d": d, "k": k, "covariance": covariance, "threads": threads,
+        "n": n, "d": d, "k": k, "covariance": covariance, "dtype": dtype, "threads": threads,
         "sklearn_us": statistics.median(times["sklearn"]) / n * 1e6,
         "dem_us": statistics.median(times["dem"]) / n * 1e6,
-        "flops": flops,
         "difference": abs(bounds["sklearn"] - bounds["dem"]),
     }  # fmt: skip
 
@@ -127,31 +108,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", nargs="+", default=SHAPES, metavar="NxDxK")
     parser.add_argument("--covariances", nargs="+", default=COVARIANCES, choices=COVARIANCES)
+    parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()
-    flops, exps = speed_of_products(), speed_of_exponentials()
-    print(f"one thread: {flops / 1e9:.0f} Gflop/s, {exps / 1e9:.2f} G exp/s", flush=True)
-    print("       N    D    K  covariance  sklearn µs  dem µs/row  ratio  roofline  |Δ bound|")
+    machine = {dtype: Machine.measured(dtype) for dtype in args.dtypes}
+    for dtype, can in machine.items():
+        speeds = f"{can.flops / 1e9:.0f} Gflop/s, {can.exponentials / 1e9:.2f} G exp/s"
+        print(f"{dtype}, one thread: {speeds}", flush=True)
+    print("       N    D    K  covariance  dtype   sklearn µs  dem µs/row  ratio  roofline  |Δ|")
     results = []
-    for shape in args.shapes:
+    cases = product(args.shapes, args.covariances, args.dtypes)
+    for shape, covariance, dtype in cases:
         n, d, k = map(int, shape.split("x"))
-        for covariance in args.covariances:
-            row = compare(n, d, k, covariance, args.threads, args.repeats)
-            bound = (row["flops"] / flops + k / exps) / args.threads * 1e6
-            row["ratio"] = row["sklearn_us"] / row["dem_us"]
-            row["roofline"] = bound / row["dem_us"]
-            results.append(row)
-            print(
-                f"{n:8} {d:4} {k:4}  {covariance:10} {row['sklearn_us']:11.3f} "
-                f"{row['dem_us']:11.3f} {row['ratio']:6.1f} {row['roofline']:9.0%} "
-                f"{row['difference']:10.1e}",
-                flush=True,
-            )
+        row = compare(n, d, k, covariance, dtype, args.threads, args.repeats)
+        least = machine[dtype].seconds(d, k, covariance, dtype, args.threads) * 1e6
+        row["ratio"] = row["sklearn_us"] / row["dem_us"]
+        row["roofline"] = least / row["dem_us"]
+        results.append(row)
+        print(
+            f"{n:8} {d:4} {k:4}  {covariance:10} {dtype} {row['sklearn_us']:11.3f} "
+            f"{row['dem_us']:11.3f} {row['ratio']:6.1f} {row['roofline']:9.0%} "
+            f"{row['difference']:8.1e}",
+            flush=True,
+        )
     if args.json:
         with open(args.json, "w") as file:
-            json.dump({"flops": flops, "exps": exps, "results": results}, file, indent=1)
+            json.dump(
+                {"machine": {k: asdict(v) for k, v in machine.items()}, "results": results}, file
+            )
 
 
 if __name__ == "__main__":
