@@ -29,8 +29,8 @@ Array = np.ndarray
 # result. Beyond this ratio (1e-10 of a nat is lost) a component is calculated about its mean.
 CANCELLATION = 4e5
 # Up to this ratio float32 is enough for data in that precision, which are rounded as much anyway:
-# log-densities of rows are right to about 1e-4 of a nat, and their errors average out.
-CANCELLATION_SHORT = 1e4
+# a row's log-density is right to about 1e-4 of a nat, and the errors of many rows average out.
+CANCELLATION_SHORT = 2e3
 # Variances in the frame, where the data have variance 1: a component that collapses onto one
 # point stops here, far below what real clusters have and above what rounding makes of zero.
 SMALLEST_VARIANCE = 1e-14

@@ -98,7 +98,8 @@ def check_model(
     posteriors : those that the model is for.
     turns : of the loop, in the laws about whole fits.
     seed : of all that is random here.
-    rtol : what rounding may do, as a share of the mean of 1 + |log p(v; θ)| per row.
+    rtol : what rounding may do, as a share of the mean of 1 + |log p(v; θ)| per row. Gaussians
+        multiply rows in float32 as such, and want 1e-6 for these.
     skip : names of laws that the model does not claim, such as "maximiser" for one whose M-step
         only improves.
 
