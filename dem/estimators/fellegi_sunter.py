@@ -166,6 +166,7 @@ class FellegiSunter(CategoricalMixture):
 
     def _keep(self, fitted: Fit) -> None:
         super()._keep(_matches_last(known.without_labels(fitted, Categorical)))
+        self._labelled = known.is_labelled(fitted.model, Categorical)
 
     def _describe(self, fitted: Fit) -> None:
         super()._describe(fitted)

@@ -30,9 +30,7 @@ def with_labels(climb: Climb, n_columns: int, asked: bool) -> Climb:
     model: Any = climb.model
     start: Any = climb.start
     if isinstance(start, Given):
-        own = start.params
-        parts = ProductParams((own.components, KnownParams()))
-        start = Given(replace(own, components=parts), start.bound)
+        start = Given(_beside_nothing(start.params), start.bound)
     elif asked:
         raise ValueError(
             "With labels a fit begins at the labelled rows: leave init_params at 'auto', and give "
@@ -40,9 +38,22 @@ def with_labels(climb: Climb, n_columns: int, asked: bool) -> Climb:
         )
     elif not getattr(start, "numbered", False):
         start = FromLabels()
-    columns = tuple(range(n_columns))
-    family = Product(((model.family, columns), (Label(), (n_columns,))))
-    return replace(climb, model=replace(model, family=family), start=start)
+    return replace(climb, model=_beside_label(model, n_columns), start=start)
+
+
+def labelled(fitted: Fit, n_columns: int) -> Fit:
+    """The fit of the same parameters to n_columns of data and a column of labels."""
+    model, params = _beside_label(fitted.model, n_columns), _beside_nothing(fitted.params)
+    return replace(fitted, model=model, params=params)
+
+
+def _beside_label(model: Any, n_columns: int) -> Any:
+    parts = ((model.family, tuple(range(n_columns))), (Label(), (n_columns,)))
+    return replace(model, family=Product(parts))
+
+
+def _beside_nothing(params: Any) -> Any:
+    return replace(params, components=ProductParams((params.components, KnownParams())))
 
 
 def is_labelled(model: Any, family_type: type) -> bool:

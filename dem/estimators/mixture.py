@@ -14,7 +14,7 @@ from dem.criteria import Criteria
 from dem.engine.manifest import Manifest
 from dem.estimators import inputs, known
 from dem.estimators.mixture_fit import MixtureFit
-from dem.fitting import total
+from dem.fitting import Fit, total
 from dem.inference import StandardErrors, Summary, standard_errors, summarise
 from dem.passes import LogLikelihood
 
@@ -82,18 +82,20 @@ class MixtureEstimator(DensityMixin, MixtureFit):
         """Akaike information criterion, −2 log L + 2 P: lower is better."""
         return self.criteria(X, sample_weight).aic
 
-    def summarise(self, X: Any, sample_weight: Any = None) -> Summary:
+    def summarise(self, X: Any, sample_weight: Any = None, *, labels: Any = None) -> Summary:
         """How well components are told apart on X, and criteria; see `dem.summarise`."""
         check_is_fitted(self)
-        return summarise(self, X, weights=sample_weight)
+        return summarise(self, X, weights=sample_weight, labels=labels)
 
-    def standard_errors(self, X: Any, sample_weight: Any = None) -> StandardErrors:
-        """How sure one can be of the parameters, X being what it was fitted to, by one pass.
+    def standard_errors(
+        self, X: Any, sample_weight: Any = None, *, labels: Any = None
+    ) -> StandardErrors:
+        """How sure one can be of the parameters, by one pass; all arguments are those of the fit.
 
         See `dem.standard_errors`, and `dem.bootstrap` for another way.
         """
         check_is_fitted(self)
-        return standard_errors(self, X, weights=sample_weight)
+        return standard_errors(self, X, weights=sample_weight, labels=labels)
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
         """Random rows (n_samples, n_features) and their components, ordered by component."""
@@ -108,6 +110,10 @@ class MixtureEstimator(DensityMixin, MixtureFit):
             return climb, manifest
         climb = known.with_labels(climb, manifest.n_columns, self._asks_for_a_start())
         return climb, self._open(X, sample_weight, labels)
+
+    def _labelled_fit(self, n_columns: int) -> Fit:
+        """The fit to rows and a column of labels, where it was one."""
+        return known.labelled(self._fitted, n_columns)
 
     def _asks_for_a_start(self) -> bool:
         return not (isinstance(self.init_params, str) and self.init_params == "auto")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from dem.checkpoint import Saved
 from dem.checks import check_number
 from dem.climb import Climb
 from dem.engine.manifest import Manifest
-from dem.estimators import inputs, known, recipe
+from dem.estimators import inputs, known, recipe, stored
 from dem.estimators.fitted import Fitted
 from dem.fitting import Fit
 from dem.models.mixture import Mixture
@@ -27,6 +28,7 @@ class MixtureFit(Fitted):
 
     family_type: ClassVar[type]
     what: ClassVar[str]
+    _labelled: bool  # whether the rows of the fit had labels, which its model no longer tells
 
     def __init__(
         self,
@@ -157,7 +159,18 @@ class MixtureFit(Fitted):
             )
         return Given(fitted.params, fitted.lower_bound)
 
+    def to_store(self) -> stored.Parts:
+        arrays, attributes = super().to_store()
+        return arrays, {**attributes, "labelled": True} if self._labelled else attributes
+
+    @classmethod
+    def from_store(cls, arrays: Mapping[str, Any], attributes: Mapping[str, Any]) -> Self:
+        self = super().from_store(arrays, attributes)
+        self._labelled = attributes.get("labelled") is True
+        return self
+
     def _keep(self, fitted: Fit) -> None:
+        self._labelled = known.is_labelled(fitted.model, self.family_type)
         fitted = known.without_labels(fitted, self.family_type)
         super()._keep(fitted)
         self.n_features_in_ = _width(fitted)

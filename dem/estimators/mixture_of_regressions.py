@@ -19,6 +19,7 @@ from dem.estimators.mixture_fit import MixtureFit
 from dem.families import BinomialResponse, NormalResponse, PoissonResponse, Regression
 from dem.families.responses import Response
 from dem.fitting import Fit, total
+from dem.inference import StandardErrors, Summary, standard_errors, summarise
 from dem.models.concomitant import Concomitant
 from dem.models.mixture import Mixture
 from dem.passes import LogLikelihood
@@ -202,6 +203,19 @@ class MixtureOfRegressions(RegressorMixin, MixtureFit):
     def aic(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Akaike information criterion, −2 log L + 2 P: lower is better."""
         return self.criteria(X, sample_weight, y=y).aic
+
+    def summarise(self, X: Any, y: Any = None, sample_weight: Any = None) -> Summary:
+        """How well components are told apart on X and y, and criteria; see `dem.summarise`."""
+        check_is_fitted(self)
+        return summarise(self, X, weights=sample_weight, y=y)
+
+    def standard_errors(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardErrors:
+        """How sure one can be of the parameters, by one pass; all arguments are those of the fit.
+
+        See `dem.standard_errors`, and `dem.bootstrap` for another way.
+        """
+        check_is_fitted(self)
+        return standard_errors(self, X, weights=sample_weight, y=y)
 
     def to_store(self) -> stored.Parts:
         arrays, attributes = super().to_store()

@@ -172,6 +172,9 @@ class Candidates(_Evidence):
         return np.repeat(np.eye(self.k), counts, axis=0)
 
 
+EVIDENCE = (Label, Candidates)
+
+
 class EvidenceTiles:
     """See `dem.contract.Tiles`."""
 

@@ -10,10 +10,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from dem.checks import check_number, check_offers
-from dem.inference.errors import Estimate, by_name, lines, table
-from dem.inference.given import given
+from dem.families.known import EVIDENCE
+from dem.families.product import Product
+from dem.inference.errors import Estimate, by_name, check_level, lines, table
+from dem.inference.given import check_labels, given
 from dem.inference.named import Named, flat, named
 from dem.inference.replicates import Replicate, Resampled, Trial, refit, thorough
+from dem.inference.scores import bare
 from dem.report.progress import Observer, Silent
 from dem.starts import Given
 
@@ -42,6 +45,7 @@ class Bootstrap:
 
     def intervals(self, level: float = 0.95) -> dict[str, tuple[Array, Array]]:
         """Percentile intervals: (lower, upper) of each array."""
+        check_level(level)
         ends = [50 * (1 - level), 50 * (1 + level)]
         found = {name: np.percentile(a, ends, axis=0) for name, a in self.replicates.items()}
         return {name: (lower, upper) for name, (lower, upper) in found.items()}
@@ -70,6 +74,7 @@ def bootstrap(
     replicate: Replicate | None = None,
     weights: Any = None,
     y: Any = None,
+    labels: Any = None,
     max_iter: int = 200,
     tol: float = 1e-3,
     seed: int = 0,
@@ -83,7 +88,8 @@ def bootstrap(
     as many reads as one fit, and no copies of the data.
 
     model : a fitted estimator, or the Fit that `dem.fit` returns.
-    data, weights, y : as for `dem.fit`, or for the estimator's `fit`; y of regressions.
+    data, weights, y, labels : as for `dem.fit`, or for the estimator's `fit`; y of regressions,
+        and labels where it was fitted with some. A row keeps its label in every replicate.
     replicate : `dem.inference.Resampled(seed)`, rows count Poisson(weight) times, the default; or
         `Simulated(seed)`, rows are drawn from the fit (McLachlan and Peel 2000, section 2.16).
     max_iter, tol : of each fit; tol in nats of all rows together that may be left to gain.
@@ -91,13 +97,15 @@ def bootstrap(
 
     The data themselves are fitted along with the replicates, in case the fit stopped early.
     Raises `DataError` for rows with weights that are to be simulated, TypeError for a model that
-    cannot simulate, and what `dem.fit` raises.
+    cannot simulate, ValueError for labels that are to be simulated, that are lacking though the fit
+    had some, or given though it had none, and what `dem.fit` raises.
     """
     check_number("n_replicates", n_replicates, int, 2)
     check_number("tol", tol, float, 0)
     replicate = Resampled(seed) if replicate is None else replicate
     check_offers("replicate", replicate, Replicate)
-    asked = given(model, data, weights, y)
+    check_labels(model, labels)
+    asked = given(model, data, weights, y, labels)
     check_can(asked.fit.model, replicate)
     fitted, params = asked.fit.model, asked.fit.params
     climb = thorough(fitted, Given(params), max_iter=max_iter, tol=tol / asked.weight, seed=seed)
@@ -121,10 +129,17 @@ def bootstrap(
 
 
 def check_can(model: Any, replicate: Replicate) -> None:
-    """Raise TypeError for a model that cannot simulate rows which are asked for."""
-    if replicate.parametric and not hasattr(model, "sample"):
+    """Raise TypeError or ValueError for a model that cannot simulate rows which are asked for."""
+    if not replicate.parametric:
+        return
+    if not hasattr(model, "sample"):
         raise TypeError(
             f"{type(model).__name__} has no `sample` to simulate rows with: use Resampled()."
+        )
+    family = getattr(bare(model), "family", None)
+    if isinstance(family, Product) and any(isinstance(own, EVIDENCE) for own, _ in family.parts):
+        raise ValueError(
+            "Rows with labels cannot be simulated, as nothing says which of them would have one."
         )
 
 

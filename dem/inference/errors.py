@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import norm
 
-from dem.checks import check_offers
+from dem.checks import check_number, check_offers
 from dem.contract import Flat, Params
 from dem.engine.blas import one_blas_thread
 from dem.inference.delta import Charted, Covariance
-from dem.inference.given import Given, given
+from dem.inference.given import Given, check_labels, given
 from dem.inference.named import Named, Place, flat, named
 from dem.inference.scores import Directions, Scores, ScoreSums, bare, directions
 from dem.models.variational import VariationalMixture
@@ -41,6 +41,13 @@ class Estimate(NamedTuple):
     error: float
     lower: float
     upper: float
+
+
+def check_level(level: float) -> None:
+    """Raise TypeError or ValueError unless 0 < level < 1."""
+    check_number("level", level, float, 0)
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, such as 0.95, got {level}.")
 
 
 def table(
@@ -96,6 +103,7 @@ class StandardErrors:
 
     def table(self, level: float = 0.95) -> tuple[Estimate, ...]:
         """A row for each parameter, with Wald intervals: value ± z · error."""
+        check_level(level)
         values = flat(self.parts)
         errors = np.concatenate([self.errors[part.name].ravel() for part in self.parts])
         reach = norm.ppf((1 + level) / 2) * errors
@@ -120,7 +128,9 @@ def lines(rows: Sequence[Estimate], most: int = 60) -> list[str]:
     return shown + [f"... and {len(rows) - most} more; .table() has all"] * (len(rows) > most)
 
 
-def standard_errors(model: Any, data: Any, *, weights: Any = None, y: Any = None) -> StandardErrors:
+def standard_errors(
+    model: Any, data: Any, *, weights: Any = None, y: Any = None, labels: Any = None
+) -> StandardErrors:
     """Standard errors by the empirical information, I = Σᵢ wᵢ sᵢ sᵢᵀ, of the data of the fit.
 
     sᵢ = ∂ log p(vᵢ; θ)/∂θ, by Fisher's identity (Louis 1982; McLachlan and Peel 2000, 2.15). They
@@ -130,16 +140,19 @@ def standard_errors(model: Any, data: Any, *, weights: Any = None, y: Any = None
 
     model : a fitted estimator or a Fit, of a model with `flatten`, at the maximum of its
         likelihood: with a small tol, as the distance from it is to be well below an error.
-    data, weights, y : as for `dem.fit`, or for the estimator's `fit`; y of regressions.
+    data, weights, y, labels : as for `dem.fit`, or for the estimator's `fit`; y of regressions,
+        and labels where it was fitted with some.
 
     The information is inverted where it can be. What the rows say nothing of has infinite errors,
     and a parameter at the edge of what it may be (a probability at 1e-10) is taken as fixed, with
     NaN. Both are told in `notes` and in a UserWarning, and so is a fit not at the maximum.
 
     Raises TypeError for a model whose parameters are no point estimates or which has no `flatten`;
-    MemoryError for more parameters than there is room for P² numbers.
+    ValueError if labels are lacking that the fit had, or given though it had none; MemoryError for
+    more parameters than there is room for P² numbers.
     """
-    asked = given(model, data, weights, y)
+    check_labels(model, labels)
+    asked = given(model, data, weights, y, labels)
     fitted, params = asked.fit.model, asked.fit.params
     if isinstance(bare(fitted), VariationalMixture):
         raise TypeError("A variational fit has a posterior of its parameters, not errors of them.")

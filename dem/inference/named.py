@@ -10,6 +10,7 @@ import numpy as np
 
 from dem.contract import Params
 from dem.families.categorical import Categorical
+from dem.families.known import EVIDENCE
 from dem.families.noise import WithNoise
 from dem.families.product import Product
 from dem.families.with_prior import WithPrior
@@ -100,9 +101,12 @@ def _of_family(family: Any, params: Params, columns: Sequence[Any], suffix: str)
         yield from _of_family(family.family, params.components, columns, suffix)
         return
     if isinstance(family, Product):
-        for (part, own), inner in zip(family.parts, params.parts, strict=True):
+        every = zip(family.parts, params.parts, strict=True)
+        parts = [(*part, inner) for part, inner in every if not isinstance(part[0], EVIDENCE)]
+        for part, own, inner in parts:
             names = [columns[j] for j in own]
-            yield from _of_family(part, inner, names, f"[{', '.join(map(str, names))}]")
+            here = f"[{', '.join(map(str, names))}]" if len(parts) > 1 else suffix
+            yield from _of_family(part, inner, names, here)
         return
     pooled = getattr(getattr(family, "covariance", None), "pooled", False)
     for name, values in family.described(params).items():

@@ -10,7 +10,7 @@ import numpy as np
 from dem.checks import check_number, check_offers
 from dem.contract import Model
 from dem.inference.bootstrap import check_can
-from dem.inference.given import given
+from dem.inference.given import given, is_labelled
 from dem.inference.replicates import Simulated, Trial, refit, thorough
 from dem.records import Fit
 from dem.report.progress import Observer, Silent
@@ -84,10 +84,15 @@ def likelihood_ratio_test(
     n_replicates : 99 make a test at the level of 1 to 5 % (at 0.05, some 999 tell 0.04 from 0.06).
     max_iter, tol : of each climb; tol in nats of all rows together that may be left to gain.
 
-    Raises TypeError for models that cannot be compared so, `DataError` for weights.
+    Raises TypeError for models that cannot be compared so, ValueError for weights and for labels.
     """
     check_number("n_replicates", n_replicates, int, 1)
     check_number("tol", tol, float, 0)
+    if is_labelled(model):
+        raise ValueError(
+            f"The ratio test simulates rows without labels; this {type(model).__name__} was fitted "
+            "with some."
+        )
     asked = given(model, data, None, y)
     null, manifest = asked.fit, asked.manifest
     replicate = Simulated(seed)

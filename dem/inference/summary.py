@@ -150,18 +150,21 @@ def summarise(
     *,
     weights: Any = None,
     y: Any = None,
+    labels: Any = None,
     null_log_likelihood: float | None = None,
 ) -> Summary:
     """How well a mixture tells its components apart on some data, by one pass over them.
 
     model : a fitted estimator, or the Fit that `dem.fit` returns, of a model with a `posterior`.
     data, weights, y : as for `dem.fit`, or for the estimator's `fit`; y of regressions.
+    labels : of an estimator that was fitted with some. They decide where they are known, and the
+        criteria are those of log p(row, label); without, nothing is known of these rows.
     null_log_likelihood : of one component, for the normalised entropy criterion.
 
     Raises TypeError for a model without components, `DataError` if all weights are 0, and what the
     fit raises for data unlike its own.
     """
-    asked = given(model, data, weights, y)
+    asked = given(model, data, weights, y, labels)
     mixture, params = asked.fit.model, asked.fit.params
     if not (hasattr(mixture, "posterior") and hasattr(mixture, "k")):
         raise TypeError(f"{type(mixture).__name__} has no posterior over components to summarise.")
