@@ -238,8 +238,8 @@ def _as_array(data: Any) -> np.ndarray:
         raise TypeError(
             "np.matrix is not supported. Please convert to a numpy array with np.asarray."
         )
-    if isinstance(data, np.ma.MaskedArray):
-        raise TypeError("Masked arrays are not supported. Fill them first, with .filled(value).")
+    if isinstance(data, np.ma.MaskedArray):  # what is masked is missing
+        data = np.ma.filled(data.astype(np.result_type(data.dtype, np.float16)), np.nan)
     if not (isinstance(data, (list, tuple)) or hasattr(data, "__array__")):
         raise TypeError(
             f"Data of type {type(data).__name__} is not supported. Pass a NumPy, Dask or Zarr "

@@ -205,7 +205,9 @@ def not_finite(
             f"Input X has values so large that their squares overflow: in block {block}, rows "
             f"{start} to {start + rows.shape[0] - 1}, up to {largest:g}. Rescale the data."
         )
-    what = "NaN" if np.isnan(values[tuple(bad[0])]) else "infinity"
+    what, or_else = "infinity", ""
+    if np.isnan(values[tuple(bad[0])]):
+        what, or_else = "NaN", ", or take them as missing, by missing=True where there is that"
     if stored_values is not None:
         bad = np.column_stack(stored_values.coords)[bad[:, 0]]
     row, column = bad[0]
@@ -213,7 +215,7 @@ def not_finite(
     return DataError(
         f"Input X contains {what}: {place}; "
         f"{len(np.unique(bad[:, 0]))} of the {rows.shape[0]} rows of this block have such values. "
-        f"{stored}Drop or impute them first."
+        f"{stored}Drop or impute them first{or_else}."
     )
 
 

@@ -18,6 +18,7 @@ from dem.engine.manifest import Manifest, cut, open_source, place_of
 from dem.engine.readers.arrays import open_array
 from dem.engine.readers.base import Source, is_a
 from dem.engine.readers.codes import Codes
+from dem.engine.readers.frames import common_dtype
 from dem.errors import DataError, DegenerateComponentWarning
 from dem.families import Diagonal, Full, Spherical, Tied
 from dem.fitting import Fit
@@ -123,6 +124,8 @@ def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return open_source(X, codes)
     if not elsewhere(X):
+        if is_a(X, "pandas", "DataFrame"):  # objects may be numbers, as scikit-learn has it
+            common_dtype(X.loc[:, [dtype.name != "object" for dtype in X.dtypes]])
         array = validate_data(
             estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,

@@ -89,12 +89,13 @@ class Minoriser(Vector):
         Directions without curvature, as where covariates are collinear, keep their coefficients.
         """
         delta, gain = np.zeros_like(self.gradient), np.zeros(len(self.gradient))
+        settled = SETTLED * np.maximum(np.abs(self.weight), np.abs(self.value))
         for _ in range(NEWTON):
             _, slope, hessian = self.form.excess(self.curvature, delta)
             rest = self.gradient - slope
             step = resolved(hessian, rest)
             left = np.vecdot(rest, step)
-            moving = left > SETTLED * np.abs(self.weight)
+            moving = left > settled
             for _ in range(HALVINGS):
                 if not moving.any():
                     break
@@ -106,7 +107,7 @@ class Minoriser(Vector):
                 gain = np.where(better, value, gain)
                 moving &= ~better
                 step = step / 2
-            if not (left > SETTLED * np.abs(self.weight)).any():
+            if not (left > settled).any():
                 break
         return np.asarray(self.centre + delta)
 

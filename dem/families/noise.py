@@ -71,6 +71,11 @@ class WithNoise:
 
     def start(self, sample: Sample, responsibilities: Array) -> NoiseParams:
         """From responsibilities (K, m), of which the last are those of the noise."""
+        if len(responsibilities) < 2:
+            raise ValueError(
+                "WithNoise needs 2 components or more, of which the last is the noise, but was to "
+                "start with 1. For columns of several kinds take Mixture(k, Product(...)) with it."
+            )
         return self.beside(self.family.start(sample, responsibilities[:-1]), sample)
 
     def beside(self, components: Any, sample: Sample) -> NoiseParams:

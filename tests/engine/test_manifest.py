@@ -324,7 +324,6 @@ BAD = {
         r"Sparse data was passed.*dense data is required.*toarray\(\)",
     ),
     "matrix": (MATRIX, TypeError, "np.matrix is not supported"),
-    "masked": (np.ma.masked_less(X, 0), TypeError, "filled"),
     "none": (None, TypeError, "NoneType is not supported"),
     "generator": ((row for row in X), TypeError, "generator is not supported"),
     "unknown chunks": (

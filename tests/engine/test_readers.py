@@ -464,11 +464,23 @@ def test_chunks_that_are_not_what_they_should_be_are_named():
         ),
         (lambda rows: rows + 1j, DataError, "dtype complex128.*declares float64"),
         (lambda rows: "text", TypeError, r"chunk 2 .* is a str"),
-        (lambda rows: np.ma.masked_less(rows, 0), TypeError, "masked"),
     ]:
         reader = open_data(x.map_blocks(bad, meta=np.empty((0, 0)))).reader
         with pytest.raises(error, match=match):
             reader.read(2)
+
+
+def test_what_is_masked_is_missing():
+    x = np.ma.masked_less(X, 0)
+    expected = x.filled(np.nan)
+    np.testing.assert_array_equal(open_data(x).reader.read(0), expected)
+    lazy = da.from_array(X, chunks=(100, 3)).map_blocks(lambda rows: np.ma.masked_less(rows, 0))
+    np.testing.assert_array_equal(open_data(lazy).reader.read(2), expected[200:300])
+    counts = np.ma.masked_equal(np.arange(6).reshape(3, 2), 3)
+    np.testing.assert_array_equal(open_data(counts).reader.read(0), [[0, 1], [2, np.nan], [4, 5]])
+    whole = da.from_array(np.ones((4, 2), int)).map_blocks(lambda rows: np.ma.masked_equal(rows, 1))
+    with pytest.raises(TypeError, match=r"masked array of int64.*astype"):
+        open_data(whole).reader.read(0)
 
 
 def test_an_error_in_a_chunk_says_which_chunk():

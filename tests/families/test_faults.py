@@ -170,3 +170,8 @@ def test_rows_without_counts_are_fine() -> None:
     fit = dem.fit(Mixture(2, Multinomial()), rows)
     assert np.isfinite(fit.lower_bound)
     assert isinstance(Gaussian(), dem.Gaussian)
+
+
+def test_noise_alone_is_no_mixture() -> None:
+    with pytest.raises(ValueError, match="WithNoise needs 2 components or more"):
+        dem.fit(dem.Mixture(1, dem.WithNoise(Gaussian())), np.arange(12.0).reshape(6, 2))

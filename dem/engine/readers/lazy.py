@@ -168,7 +168,12 @@ def as_rows(
     sparse : as a CSR array instead.
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{where} is a masked array; fill it first (dask.array.ma.filled).")
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(
+                f"{where} is a masked array of {dtype}, in which a missing value has no number. "
+                "Convert it first: X.astype(float)."
+            )
+        value = np.ma.filled(value.astype(dtype), np.nan)
     if sparse and not hasattr(value, "tocsr"):
         raise TypeError(f"{where} is a {type(value).__name__}, and others are sparse.")
     value = value if sparse else dense(value)
