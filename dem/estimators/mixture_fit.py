@@ -28,7 +28,7 @@ class MixtureFit(Fitted):
 
     family_type: ClassVar[type]
     what: ClassVar[str]
-    _labelled: bool  # whether the rows of the fit had labels, which its model no longer tells
+    _labelled: bool = False  # of the rows of the fit; its model no longer tells
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from dem.engine.manifest import open_data
 MIB = 2**20
 BLOCK_MIB, COLUMNS = 8, 32
 BLOCK_ROWS = BLOCK_MIB * MIB // (8 * COLUMNS)
-LIMIT_MIB = 360
+LIMIT_MIB = 400
 DATA_MIB = 8 * LIMIT_MIB
 
 FIT = """
