@@ -4,10 +4,11 @@
     python benchmarks/topics.py --synthetic 5000    so many synthetic documents, in memory
     python benchmarks/topics.py --stored 1000000    so many in Zarr on disk, where only dem goes
 
-In memory both fit the same number of passes on two threads, one after the other, five times; told
-are medians of seconds per pass, and of the ratios. scikit-learn takes whichever of one and two
-jobs is faster. What is stored is removed at the end; memory is the most that the process held
-while it was fitting, over what it held before.
+In memory both fit from the same topics, and with the inner loop from equal shares, so that they
+come to the same; batch and online, on one and two threads, one after the other, five times. Told
+are medians of seconds per pass of a whole fit, and of the ratios, and both perplexities. On two
+threads scikit-learn takes whichever of one and two jobs is faster. What is stored is removed at
+the end; memory is the most that the process held while it was fitting, over what it held before.
 """
 
 from __future__ import annotations
@@ -20,16 +21,23 @@ import threading
 import time
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 from scipy.sparse import csr_array, csr_matrix
+from scipy.special import psi
 from sklearn.decomposition import LatentDirichletAllocation
 
 import dem
+from dem.models import LDAParams
+from dem.schedules import Online
+from dem.starts import Given
 
-REPEATS, PASSES, THREADS = 5, 10, 2
+PASSES, THREADS = 10, 2
+BATCH = 79  # documents, of which Reuters has five times as many
 WORDS, TOPICS, LENGTH = 10_000, 20, 80
 
 
@@ -60,29 +68,58 @@ def documents(n: int, seed: int) -> csr_array:
     return counts
 
 
-def ours(rows: csr_matrix, k: int, passes: int) -> float:
-    fitted = dem.fit(dem.LDA(k), rows, max_iter=passes, tol=0.0, threads=THREADS)
-    return sum(record.seconds for record in fitted.history) / passes
+class FromTopics(LatentDirichletAllocation):
+    """scikit-learn's, from given topics, and each inner loop from equal shares."""
+
+    start: np.ndarray
+
+    def _init_latent_vars(self, n_features: int, dtype: Any = np.float64) -> None:
+        super()._init_latent_vars(n_features, dtype=dtype)
+        self.components_ = self.start.copy()
+        logs = psi(self.start) - psi(self.start.sum(axis=1, keepdims=True))
+        self.exp_dirichlet_component_ = np.exp(logs)
+
+    def _e_step(self, X: Any, cal_sstats: bool, random_init: bool, parallel: Any = None) -> Any:
+        return super()._e_step(X, cal_sstats, False, parallel)
 
 
-def theirs(rows: csr_matrix, k: int, passes: int, jobs: int) -> float:
+def ours(rows: csr_matrix, start: np.ndarray, method: str, threads: int) -> tuple[float, float]:
+    """Seconds of a pass, and the perplexity."""
+    k, n_words = start.shape
+    params = LDAParams(start, np.full(k, 1 / k), np.full(n_words, 1 / k))
+    how: dict[str, Any] = {"start": Given(params), "max_iter": PASSES, "tol": 0.0}
+    data: Any = rows
+    if method == "online":
+        data = [rows[first : first + BATCH] for first in range(0, rows.shape[0], BATCH)]
+        how["schedule"] = Online(len(data), PASSES)
+    began = time.perf_counter()
+    fitted = dem.fit(dem.LDA(k), data, threads=threads, **how)
+    seconds = time.perf_counter() - began
+    return seconds / PASSES, dem.LatentDirichletAllocation.from_fit(fitted, rows).bound_
+
+
+def theirs(rows: csr_matrix, start: np.ndarray, method: str, jobs: int) -> tuple[float, float]:
     """The last pass over the data, for `bound_`, counts as one."""
-    model = LatentDirichletAllocation(k, max_iter=passes, n_jobs=jobs, random_state=0)
+    how = {"learning_method": method, "batch_size": BATCH, "n_jobs": jobs}
+    model = FromTopics(len(start), max_iter=PASSES, **how)
+    model.start = start
     began = time.perf_counter()
     model.fit(rows)
-    return (time.perf_counter() - began) / (passes + 1)
+    return (time.perf_counter() - began) / (PASSES + 1), model.bound_
 
 
-def compare(rows: csr_matrix, k: int) -> None:
+def compare(rows: csr_matrix, k: int, method: str, threads: int, repeats: int) -> None:
+    start = np.random.default_rng(0).gamma(100.0, 0.01, (k, rows.shape[1]))
     mine, other = [], []
-    for _ in range(REPEATS):
-        other.append(min(theirs(rows, k, PASSES, jobs) for jobs in (1, 2)))
-        mine.append(ours(rows, k, PASSES))
-    ratios = [a / b for a, b in zip(other, mine, strict=True)]
+    for _ in range(repeats):
+        other.append(min(theirs(rows, start, method, jobs) for jobs in {1, threads}))
+        mine.append(ours(rows, start, method, threads))
+    ratios = [a / b for (a, _), (b, _) in zip(other, mine, strict=True)]
+    (seconds, perplexity), (own, ours_too) = (np.median(told, axis=0) for told in (other, mine))
     print(
-        f"K = {k:3}: scikit-learn {statistics.median(other):.4f} s a pass, dem "
-        f"{statistics.median(mine):.4f} s, ratio {statistics.median(ratios):.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f})",
+        f"K = {k:3}, {method:6}, {threads} threads: scikit-learn {seconds:.4f} s a pass, dem "
+        f"{own:.4f} s, ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to "
+        f"{max(ratios):.2f}); perplexity {perplexity:.6f} and {ours_too:.6f}",
         flush=True,
     )
 
@@ -132,7 +169,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--synthetic", type=int, metavar="N")
     parser.add_argument("--stored", type=int, metavar="N")
-    parser.add_argument("-k", type=int, nargs="*", default=[10, 20, 50, 100])
+    parser.add_argument("-k", type=int, nargs="*", default=[20, 100])
+    parser.add_argument("--methods", nargs="*", default=["batch", "online"])
+    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--repeats", type=int, default=5, help="[5]")
     parser.add_argument("--passes", type=int, default=3, help="of stored documents  [3]")
     options = parser.parse_args()
     if options.stored:
@@ -140,5 +180,6 @@ if __name__ == "__main__":
     else:
         rows = csr_matrix(documents(options.synthetic, 0)) if options.synthetic else reuters()
         print(f"{rows.shape[0]:,} documents, {rows.shape[1]:,} words, {rows.nnz:,} counts")
-        for k in options.k:
-            compare(rows, k)
+        dem.fit(dem.LDA(2), rows[:BATCH], max_iter=1)  # whatever is compiled is not timed
+        for k, method, threads in product(options.k, options.methods, options.threads):
+            compare(rows, k, method, threads, options.repeats)
