@@ -16,7 +16,7 @@ from dem.engine.readers.base import Spans, native, regular, row_bytes
 from dem.engine.readers.codes import Codes
 from dem.errors import DataError
 
-MEMORY_BLOCK_BYTES = 4 * 2**20  # blocks in memory cost nothing to read: small ones balance better
+MEMORY_BLOCK_BYTES = 2 * 2**20  # blocks in memory cost nothing to read: small ones balance better
 HASHED_BYTES = 64 * 2**20
 
 

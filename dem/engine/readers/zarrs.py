@@ -20,6 +20,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, Wrappe
 
 from dem.engine.readers.arrays import InMemory
 from dem.engine.readers.base import Spans, far_ahead, native, regular, row_bytes
+from dem.engine.readers.plain import PlainChunks, plain
 from dem.errors import DataError
 
 SHARD_BLOCKS = 8  # shards beyond this many blocks are read in parts, so that memory stays bounded
@@ -49,6 +50,7 @@ class ZarrRows:
     array: zarr.Array
     spans: Spans
     ahead: int = 1
+    plain: PlainChunks | None = None
     in_memory: bool = field(default=False, init=False)
     blocks_held: ClassVar[float] = 4.0  # for data that do not compress; 3.0 without a codec
 
@@ -62,6 +64,8 @@ class ZarrRows:
         return rows
 
     def _read(self, start: int, stop: int, rows: np.ndarray) -> None:
+        if self.plain and self.plain.read(start, stop, rows):
+            return
         prototype = default_buffer_prototype()
         rest = (slice(None),) * (self.array.ndim - 1)
         try:
@@ -174,9 +178,10 @@ class ZarrSource:
 def rows_between(array: zarr.Array, boundaries: np.ndarray) -> ZarrRows:
     """Blocks of an array, several of them read ahead where each keeps one waiting."""
     spans = Spans(boundaries)
-    near = isinstance(_rooted(array.store), (LocalStore, MemoryStore, ZipStore))
+    store = _rooted(array.store)
+    near = isinstance(store, (LocalStore, MemoryStore, ZipStore))
     nbytes = spans.largest * row_bytes(array.shape, array.dtype)
-    return ZarrRows(strict(array), spans, 1 if near else far_ahead(nbytes))
+    return ZarrRows(strict(array), spans, 1 if near else far_ahead(nbytes), plain(array, store))
 
 
 def grid(array: zarr.Array) -> tuple[int, ...]:
