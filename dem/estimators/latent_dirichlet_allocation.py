@@ -279,6 +279,7 @@ class LatentDirichletAllocation(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         )
 
     def _source(self, X: Any, *, reset: bool) -> Source:
+        inputs.check_unopened(X)
         if inputs.elsewhere(X) or (isinstance(X, (list, tuple)) and is_sparse(X)):
             source = open_source(X, sparse=True)
             inputs.note(self, source, reset=reset)

@@ -1,55 +1,28 @@
-"""Mean-field inference of the topics of many documents at once: the inner loop of LDA.
+"""Mean-field inference of the topics of documents, one after the other: the inner loop of LDA.
 
     φ_vk ∝ θ_k β_kv,   γ_k = α_k + Σ_v n_v φ_vk,   θ_k = exp E_q[log θ_k],  q = Dir(γ)
 
-Documents of about one length make a tile, (m, L, K) numbers that stay in the cache, in which each
-half of an iteration is one product of a stack of matrices and vectors. Now and then those that are
-not done yet are put together anew, without the topics that they no longer have.
+β of a document's words is put together once, topic by topic, so that a vector instruction is for
+some of its words. An iteration goes over it twice, over those topics alone that the document has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import psi
+
+from dem.kernels.compiled import compiled, contiguous, exp, inlined, log, summing
+from dem.kernels.gamma import FLOOR, digamma, dirichlet, exp_digamma
 
 Array = np.ndarray
-TILE = 2**17  # numbers in a tile: 1 MB
-KEPT = 0.7  # a tile is cut down when fewer of its documents go on
-SLACK = 3.0  # the longest document of a tile over the shortest
-WIDE_SLACK = 1.5  # and while it has all its topics, as what is not there then takes more time
-FIRST = 10  # iterations until documents are put together anew; then as many as there were
-FEW = 16  # topics, along which sums would take longer than a copy with the words along the rows
-WIDTHS = 2 ** np.arange(2, 16)  # topics left: documents of one tile are between two of these
 GONE, GROWS = 1e-8, 1.1  # a topic with fewer words of a document is dropped, unless they get more
-FLOOR = -300.0  # of log θ_k: with β_kv up to 1 no sum over k is then zero
-LEAST = np.exp(FLOOR)
+EVERY = 5  # iterations there is a look at that
+LANES, FOUR = 8, 4  # words and topics are filled up to multiples, with such as do not count
+LEAST = np.exp(FLOOR)  # as θ_k is: with β_kv up to 1 no sum over k is then zero
 
 
-@dataclass(frozen=True, eq=False)
-class Inferred:
-    """q(z, θ) of n documents with altogether N different words each, K topics.
-
-    gamma : (n, K), of q(θ) = Dir(γ).
-    theta : (n, K), θ_k in φ: exp E_q[log θ_k] up to a factor for each document, 0 if dropped.
-    log_theta : (n, K), its logarithm where it is not 0.
-    ratios : (N,), n_v / Σ_k θ_k β_kv, so that n_v φ_vk = ratio · θ_k β_kv.
-    assigned : (n, K), Σ_v n_v φ_vk.
-    log_norms : (n,), Σ_v n_v log Σ_k θ_k β_kv.
-    """
-
-    gamma: Array
-    theta: Array
-    log_theta: Array
-    ratios: Array
-    assigned: Array
-    log_norms: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Documents:
+class Documents(NamedTuple):
     """N counts (N,) of words (N,), those of document d from starts[d] to starts[d + 1]."""
 
     counts: Array
@@ -57,131 +30,233 @@ class Documents:
     starts: Array
 
 
-def infer(documents: Documents, topics: Array, alpha: Array, max_iter: int, tol: float) -> Inferred:
+class Inferred(NamedTuple):
+    """q(z, θ) of n documents, K topics.
+
+    gamma : (n, K), of q(θ) = Dir(γ).
+    log_theta : (n, K), E_q[log θ].
+    choices : (n,), E_q[log p(z | θ)].
+    log_words : (n,), E_q[log β] + H(q(z)), for the β that was given.
+    entropy : (n,), H(q(θ)).
+    """
+
+    gamma: Array
+    log_theta: Array
+    choices: Array
+    log_words: Array
+    entropy: Array
+
+
+def infer(
+    documents: Documents,
+    topics: Array,
+    alpha: Array,
+    max_iter: int,
+    tol: float,
+    weights: Array | None = None,
+) -> tuple[Inferred, Array]:
     """Coordinate ascent in γ and φ from equal shares, for each document by itself.
 
     topics : (V, K), β up to a factor for each word, with 1 for its largest and none below `LEAST`
         but zeros.
     alpha : (K,). max_iter : iterations at most. tol : a document is done when the mean of
         |γ_k − its last| is less.
+    weights : (n,), or None where no sums are wanted.
 
-    A topic with less than `GONE` words of a document, and falling, is dropped from its q. What is
-    returned belongs to the last γ: φ is set once more at the end.
+    Returns also Σ_d w_d n_v φ_vk / β_kv (V, K), or (0, K) without weights. A topic with less than
+    `GONE` words of a document, and falling, is dropped from its q. What is returned belongs to the
+    last γ: φ is set once more at the end. IndexError for a word that isn't there.
     """
-    starts, k = documents.starts, len(alpha)
-    n = len(starts) - 1
-    gamma, alive = np.ones((n, k)), np.ones((n, k), bool)
-    going, done = np.arange(n), 0
-    while done < max_iter and len(going):
-        more, left = min(max(done, FIRST), max_iter - done), []
-        for tile in _tiles(documents, topics, alive, going):
-            at = tile.docs[:, None], tile.topics
-            prior = alpha[tile.topics]
-            new, old, slow = tile.ascend(prior, gamma[at], more, tol * k)
-            alive[at] &= ~((new - prior < GONE) & (new - prior <= GROWS * (old - prior)))
-            gamma[at] = np.where(alive[at], new, prior)
-            left.append(tile.docs[slow])
-        going, done = np.sort(np.concatenate([going[:0], *left])), done + more
-    gamma[starts[1:] == starts[:-1]] = alpha
-    log_theta = _log_theta(gamma)
-    theta = np.where(alive, np.exp(log_theta), 0.0)
-    ratios, assigned = np.zeros(len(documents.counts)), np.zeros((n, k))
-    log_norms = np.zeros(n)
-    for tile in _tiles(documents, topics, alive, np.arange(n)):
-        at = tile.docs[:, None], tile.topics
-        norms, ratio, assigned[at] = tile.assign(theta[at])
-        ratios[tile.place[tile.there]] = ratio[tile.there]
-        log_norms[tile.docs] = np.einsum("ml,ml->m", tile.counts, np.log(norms))
-    return Inferred(gamma, theta, log_theta, ratios, assigned, log_norms)
+    (n_words, k), n = topics.shape, len(documents.starts) - 1
+    q = Inferred(np.empty((n, k)), np.empty((n, k)), np.empty(n), np.empty(n), np.empty(n))
+    sums = np.zeros((0 if weights is None else n_words, k))
+    counts, words, starts = documents
+    if words.size and not 0 <= words.min() <= words.max() < n_words:  # the kernel doesn't look
+        raise IndexError(f"a word is {words.min()} or {words.max()}, and there are {n_words}")
+    _infer(
+        contiguous(counts), contiguous(words, np.intp), contiguous(starts, np.intp),
+        contiguous(topics), contiguous(alpha), max_iter, float(tol * k),
+        np.empty(0) if weights is None else contiguous(weights), *q, sums,
+    )  # fmt: skip
+    return q, sums
 
 
-@dataclass(frozen=True, eq=False)
-class _Tile:
-    """m documents with up to L words and W topics.
-
-    docs : (m,). topics : (m, W).
-    place, there : (m, L), where their words are, and whether there are so many.
-    counts : (m, L). beta : (m, W, L), β_kv, 0 for topics that are dropped.
-    """
-
-    docs: Array
-    topics: Array
-    place: Array
-    there: Array
-    counts: Array
-    beta: Array
-
-    def ascend(
-        self, alpha: Array, gamma: Array, max_iter: int, limit: float
-    ) -> tuple[Array, Array, Array]:
-        """γ (m, W) after some iterations, the γ before the last, and which documents would go on.
-
-        limit : of Σ_k |γ_k − its last|.
-        """
-        last, before, index, tile = gamma.copy(), gamma.copy(), np.arange(len(gamma)), self
-        going, ones = np.ones(len(gamma), bool), np.ones(gamma.shape[1])
-        for _ in range(max_iter):
-            new = tile.assign(np.exp(_log_theta(gamma)))[2]
-            new += alpha
-            change = new - gamma
-            ends = going & (np.abs(change, out=change) @ ones < limit)
-            before_new, gamma = gamma, new
-            if ends.any():
-                last[index[ends]], before[index[ends]] = new[ends], before_new[ends]
-                going &= ~ends
-                left = np.count_nonzero(going)
-                if not left:
-                    return last, before, index[going]
-                if left <= KEPT * len(going):  # those that are done take time
-                    index, alpha, gamma = index[going], alpha[going], gamma[going]
-                    before_new = before_new[going]
-                    tile = replace(tile, counts=tile.counts[going], beta=tile.beta[going])
-                    going = going[going]
-        last[index[going]], before[index[going]] = gamma[going], before_new[going]
-        return last, before, index[going]
-
-    def assign(self, theta: Array) -> tuple[Array, Array, Array]:
-        """Σ_k θ_k β_kv (m, L), the counts over that (m, L), and Σ_v n_v φ_vk (m, W)."""
-        norms = np.matmul(theta[:, None, :], self.beta)[:, 0, :]
-        ratios = self.counts / norms
-        return norms, ratios, theta * np.matmul(self.beta, ratios[:, :, None])[:, :, 0]
+@compiled
+def _gather(topics, words, beta):  # type: ignore[no-untyped-def]
+    """beta[k, i] = topics[words[i], k] for a multiple of `LANES` words."""
+    for start in range(0, len(words), LANES):
+        for k in range(topics.shape[1]):
+            for i in range(LANES):
+                beta[k, start + i] = topics[words[start + i], k]
 
 
-def _tiles(documents: Documents, topics: Array, alive: Array, docs: Array) -> Iterator[_Tile]:
-    """Tiles of those documents that have words, of about as many words and topics each."""
-    k = topics.shape[1]
-    docs = docs[documents.starts[docs + 1] > documents.starts[docs]]
-    lengths = documents.starts[docs + 1] - documents.starts[docs]
-    widths = np.count_nonzero(alive[docs], axis=1)
-    classes = np.searchsorted(WIDTHS, widths)
-    order = np.lexsort([lengths, classes])
-    docs, lengths, widths, classes = (values[order] for values in (docs, lengths, widths, classes))
-    first = 0
-    while first < len(docs):
-        end = int(np.searchsorted(classes, classes[first], side="right"))
-        width = int(widths[first:end].max())
-        slack = SLACK if width < k else WIDE_SLACK
-        end = first + int(np.searchsorted(lengths[first:end], slack * lengths[first], side="right"))
-        end = min(end, first + max(TILE // (width * int(lengths[end - 1])), 1))
-        own = docs[first:end]
-        slots = np.arange(lengths[end - 1])
-        there = slots < lengths[first:end, None]
-        place = documents.starts[own][:, None] + np.where(there, slots, 0)
-        words = documents.words[place].astype(np.intp)
-        if width == k:
-            chosen = np.broadcast_to(np.arange(k), (len(own), k))
-            beta = topics.take(words, axis=0).transpose(0, 2, 1)
-            if k <= FEW:
-                beta = np.ascontiguousarray(beta)
+@inlined
+def _mix(beta, which, theta, norms):  # type: ignore[no-untyped-def]
+    """Σ_k θ_k β_kv, over as many topics `which` as there are θ, a multiple of four."""
+    n = len(norms)
+    for j in range(0, len(theta), FOUR):
+        a, b, c, d = which[j], which[j + 1], which[j + 2], which[j + 3]
+        p, q, r, s = theta[j], theta[j + 1], theta[j + 2], theta[j + 3]
+        if j == 0:
+            for i in range(n):
+                norms[i] = (p * beta[a, i] + q * beta[b, i]) + (r * beta[c, i] + s * beta[d, i])
         else:
-            chosen = np.argsort(~alive[own], axis=1, kind="stable")[:, :width]
-            beta = topics.take((words * k)[:, None, :] + chosen[:, :, None])
-            beta *= alive[own[:, None], chosen][:, :, None]
-        yield _Tile(own, chosen, place, there, np.where(there, documents.counts[place], 0.0), beta)
-        first = end
+            for i in range(n):
+                norms[i] += (p * beta[a, i] + q * beta[b, i]) + (r * beta[c, i] + s * beta[d, i])
 
 
-def _log_theta(gamma: Array) -> Array:
-    """E_q[log θ] under Dir(γ), but for a constant and not below `FLOOR`."""
-    logs = psi(gamma)
-    return np.asarray(np.maximum(logs, FLOOR, out=logs))
+@summing
+def _project(beta, which, ratios, shares):  # type: ignore[no-untyped-def]
+    """Σ_v β_kv ratios_v, for as many topics `which` as there are shares, a multiple of four."""
+    n = len(ratios)
+    for j in range(0, len(shares), FOUR):
+        a, b, c, d = which[j], which[j + 1], which[j + 2], which[j + 3]
+        p = q = r = s = 0.0
+        for i in range(n):
+            ratio = ratios[i]
+            p += beta[a, i] * ratio
+            q += beta[b, i] * ratio
+            r += beta[c, i] * ratio
+            s += beta[d, i] * ratio
+        shares[j], shares[j + 1], shares[j + 2], shares[j + 3] = p, q, r, s
+
+
+@summing
+def _distance(x, y):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(len(x)):
+        total += abs(x[i] - y[i])
+    return total
+
+
+@inlined
+def _assign(beta, which, theta, counts, norms, ratios, shares):  # type: ignore[no-untyped-def]
+    """Σ_k θ_k β_kv, n_v over that, and Σ_v n_v φ_vk / θ_k."""
+    _mix(beta, which, theta, norms)
+    for i in range(len(counts)):
+        ratios[i] = counts[i] / norms[i]
+    _project(beta, which, ratios, shares)
+
+
+@inlined
+def _fill(which, gamma, prior, going):  # type: ignore[no-untyped-def]
+    """How many topics there are with those that fill up a vector, which count as the first."""
+    full = -(-going // FOUR) * FOUR
+    for j in range(going, full):
+        which[j] = 0
+        gamma[j] = prior[j] = 1.0
+    return full
+
+
+@compiled
+def _drop(which, gamma, prior, last, going):  # type: ignore[no-untyped-def]
+    """How many topics go on, which come to the front; all of them rather than none."""
+    left = 0
+    for j in range(going):
+        now, then = gamma[j] - prior[j], last[j] - prior[j]
+        if not (now < GONE and now <= GROWS * then):  # nor if they are NaN
+            which[left], gamma[left], prior[left] = which[j], gamma[j], prior[j]
+            left += 1
+    return left if left else going
+
+
+@compiled
+def _ascend(  # type: ignore[no-untyped-def]
+    beta, counts, alpha, max_iter, limit, which, by_topic, norms, ratios
+):  # fmt: skip
+    """γ of a document in by_topic[0], for as many topics `which` as are returned."""
+    going = len(alpha)
+    for j in range(going):
+        which[j] = j
+        by_topic[0, j] = 1.0
+        by_topic[1, j] = alpha[j]
+    for iteration in range(max_iter):
+        full = _fill(which, by_topic[0], by_topic[1], going)
+        gamma, prior, theta = by_topic[0, :full], by_topic[1, :full], by_topic[2, :full]
+        shares, last = by_topic[3, :full], by_topic[4, :full]
+        for j in range(full):
+            theta[j] = exp_digamma(gamma[j])
+            last[j] = gamma[j]
+        theta[going:] = 0.0
+        _assign(beta, which, theta, counts, norms, ratios, shares)
+        for j in range(full):
+            gamma[j] = prior[j] + theta[j] * shares[j]
+        done = _distance(gamma, last) < limit
+        if done or iteration % EVERY == EVERY - 1:
+            going = _drop(which, gamma, prior, last, going)
+        if done:
+            break
+    return going
+
+
+@compiled
+def _settle(beta, counts, which, by_topic, norms, ratios, going):  # type: ignore[no-untyped-def]
+    """φ of the last γ: θ, Σ_v n_v φ_vk / θ_k in by_topic[2:4]; returns E_q[log β] + H(q(z))."""
+    full = _fill(which, by_topic[0], by_topic[1], going)
+    theta, shares, logs = by_topic[2, :full], by_topic[3, :full], by_topic[4, :full]
+    for j in range(full):
+        value = digamma(by_topic[0, j])
+        logs[j] = FLOOR if value < FLOOR else value
+        theta[j] = exp(logs[j])
+    theta[going:] = 0.0
+    _assign(beta, which, theta, counts, norms, ratios, shares)
+    return _log_norms(counts, norms) - _product(theta, shares, logs)
+
+
+@summing
+def _log_norms(counts, norms):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(len(counts)):
+        total += counts[i] * log(norms[i])
+    return total
+
+
+@summing
+def _product(x, y, z):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for j in range(len(x)):
+        total += x[j] * y[j] * z[j]
+    return total
+
+
+@compiled
+def _infer(  # type: ignore[no-untyped-def]
+    counts, words, starts, topics, alpha, max_iter, limit, weights,
+    gamma, log_theta, choices, log_words, entropy, sums,
+):  # fmt: skip
+    k, longest = len(alpha), 0
+    for d in range(len(starts) - 1):
+        longest = max(longest, starts[d + 1] - starts[d])
+    longest, most = longest + LANES, k + FOUR
+    memory, by_word, by_topic = np.empty(k * longest), np.empty((3, longest)), np.empty((5, most))
+    own, which = np.empty(longest, np.intp), np.empty(most, np.intp)
+    for d in range(len(starts) - 1):
+        first, length = starts[d], starts[d + 1] - starts[d]
+        n = -(-length // LANES) * LANES
+        count, norms, ratios = by_word[0, :n], by_word[1, :n], by_word[2, :n]
+        for i in range(n):  # filled up with the first word, none times
+            own[i] = words[first + i if i < length else first]
+            count[i] = counts[first + i] if i < length else 0.0
+        beta, going = memory[: k * n].reshape(k, n), 0
+        _gather(topics, own[:n], beta)
+        gamma[d] = alpha
+        if length:
+            how = alpha, max_iter, limit
+            going = _ascend(beta, count, *how, which, by_topic, norms, ratios)
+        for j in range(going):
+            gamma[d, which[j]] = by_topic[0, j]
+        log_words[d] = _settle(beta, count, which, by_topic, norms, ratios, going)
+        entropy[d] = dirichlet(gamma[d], log_theta[d])
+        theta, shares = by_topic[2], by_topic[3]
+        choices[d] = 0.0
+        for j in range(going):
+            choices[d] += theta[j] * shares[j] * log_theta[d, which[j]]
+        if len(weights):
+            for i in range(length):
+                ratio, word = weights[d] * ratios[i], own[i]
+                if going == k:  # in their order, so that this is vectorised
+                    for j in range(k):
+                        sums[word, j] += ratio * theta[j]
+                else:
+                    for j in range(going):
+                        sums[word, which[j]] += ratio * theta[j]

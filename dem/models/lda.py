@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
-from scipy.special import gammaln, psi
+from scipy.special import gammaln
 
 from dem.checks import check_number, check_offers
 from dem.contract import Posterior, Sample
 from dem.errors import SupportError
 from dem.families.charts import Positive
+from dem.kernels.gamma import digammas, total_log_gamma
 from dem.kernels.topics import LEAST, Documents, Inferred, infer
 from dem.models.concentrations import Concentration, Fixed, objective
 from dem.posteriors import Exact
@@ -43,14 +44,15 @@ class LDAParams:
     @cached_property
     def expected_log(self) -> Array:
         """E_q[log β_kv], (K, V)."""
-        return np.asarray(psi(self.topics) - psi(self.topics.sum(axis=1, keepdims=True)))
+        return digammas(self.topics) - digammas(self.topics.sum(axis=1, keepdims=True))
 
     @cached_property
     def divergence(self) -> float:
         """KL(q(β) ‖ p(β)), in nats."""
-        own = gammaln(self.topics.sum(axis=1)).sum() - gammaln(self.topics).sum()
-        own += np.vdot(self.topics - 1.0, self.expected_log)
-        return float(own - objective(self.eta, len(self.topics), self.expected_log.sum(axis=0)))
+        logs = self.expected_log.sum(axis=0)
+        own = gammaln(self.topics.sum(axis=1)).sum() - total_log_gamma(self.topics)
+        own += np.vdot(self.topics, self.expected_log) - logs.sum()
+        return float(own - objective(self.eta, len(self.topics), logs))
 
     def __reduce__(self) -> Any:
         return LDAParams, (self.topics, self.alpha, self.eta)  # without what can be made again
@@ -96,6 +98,12 @@ class LDA:
 
     sparse: ClassVar[bool] = True
     blind: ClassVar[bool] = True  # its start looks at no documents
+    bound_charges: ClassVar[bool] = True
+    unsuited: ClassVar[dict[str, str]] = {
+        "bic": "its bound averages over topics, and so has charged for each of them already",
+        "aic": "its bound averages over topics, and so has charged for each of them already",
+        "icl": "a document has a mixture of topics, and is of no class",
+    }
 
     k: int
     alpha: Concentration = Fixed()
@@ -117,9 +125,10 @@ class LDA:
         return LDAParams(topics, self.alpha.start(self.k, self.k), self.eta.start(n_words, self.k))
 
     def prepare(self, params: LDAParams) -> Prepared:
-        logs = np.ascontiguousarray(params.expected_log.T)
+        logs = np.array(params.expected_log.T, order="C")
         largest = logs.max(axis=1)
-        topics = np.exp(logs - largest[:, None])
+        logs -= largest[:, None]
+        topics = np.exp(logs, out=logs)
         topics[topics < LEAST] = 0.0  # with which no topic of a word goes that is not zero
         return Prepared(params, topics, largest)
 
@@ -133,17 +142,14 @@ class LDA:
         if not isinstance(posterior, Exact):
             raise TypeError(f"LDA sets q by mean field alone, and not by {posterior}.")
         counts = _counts(rows)
-        q, params = self._infer(prepared, counts), prepared.params
         w = np.ones(counts.shape[0]) if weights is None else weights
-        ratios = csr_array((q.ratios, counts.indices, counts.indptr), shape=counts.shape)
-        words = np.ascontiguousarray((prepared.topics * (ratios.T @ (q.theta * w[:, None]))).T)
-        log_theta = psi(q.gamma) - psi(q.gamma.sum(axis=1, keepdims=True))
-        # −Σ n φ log φ, of the φ that is in `words`
-        own = q.log_norms - np.einsum("nk,nk->n", q.assigned, q.log_theta)
-        entropy = w @ own - np.vdot(words, params.expected_log - prepared.largest)
-        entropy += w @ _entropy(q.gamma, log_theta)
-        choices = w @ np.einsum("nk,nk->n", q.assigned, log_theta)
-        return Stats(float(w.sum()), float(entropy), LDASums(words, w @ log_theta, float(choices)))
+        q, shares = self._infer(prepared, counts, w)
+        shares *= prepared.topics
+        words = np.ascontiguousarray(shares.T)
+        told = q.log_words + counts @ prepared.largest + q.entropy
+        entropy = w @ told - np.vdot(words, prepared.params.expected_log)
+        sums = LDASums(words, w @ q.log_theta, float(w @ q.choices))
+        return Stats(float(w.sum()), float(entropy), sums)
 
     def m_step(self, params: LDAParams, stats: Stats) -> LDAParams:
         """λ = η + words, then α and η as `Concentration`; ValueError for less than no words."""
@@ -163,16 +169,15 @@ class LDA:
 
     def log_prob(self, prepared: Prepared, rows: Any) -> Array:
         counts = _counts(rows)
-        q, alpha = self._infer(prepared, counts), prepared.params.alpha
-        log_theta = psi(q.gamma) - psi(q.gamma.sum(axis=1, keepdims=True))
-        words = q.log_norms + counts @ prepared.largest
-        words += np.einsum("nk,nk->n", q.assigned, log_theta - q.log_theta)
-        prior = gammaln(alpha.sum()) - gammaln(alpha).sum() + log_theta @ (alpha - 1.0)
-        return np.asarray(words + prior + _entropy(q.gamma, log_theta))
+        q, _ = self._infer(prepared, counts)
+        alpha = prepared.params.alpha
+        prior = gammaln(alpha.sum()) - gammaln(alpha).sum() + q.log_theta @ (alpha - 1.0)
+        words = q.log_words + q.choices + counts @ prepared.largest
+        return np.asarray(words + prior + q.entropy)
 
     def concentrations(self, prepared: Prepared, rows: Any) -> Array:
         """γ of q(θ_d) = Dir(γ_d) for each document, (n, K)."""
-        return self._infer(prepared, _counts(rows)).gamma
+        return self._infer(prepared, _counts(rows))[0].gamma
 
     def imagined(self, params: LDAParams) -> Stats:
         """The statistics, of no documents, whose M-step is λ."""
@@ -215,10 +220,12 @@ class LDA:
         )
         return self.k * (params.topics.shape[1] - 1) + learned
 
-    def _infer(self, prepared: Prepared, counts: csr_array) -> Inferred:
+    def _infer(
+        self, prepared: Prepared, counts: csr_array, weights: Array | None = None
+    ) -> tuple[Inferred, Array]:
         documents = Documents(counts.data, counts.indices, counts.indptr)
         alpha = prepared.params.alpha
-        return infer(documents, prepared.topics, alpha, self.inner_iter, self.inner_tol)
+        return infer(documents, prepared.topics, alpha, self.inner_iter, self.inner_tol, weights)
 
 
 def _counts(rows: Any) -> csr_array:
@@ -230,9 +237,3 @@ def _counts(rows: Any) -> csr_array:
         what = "Negative values in data passed to latent Dirichlet allocation: it takes counts"
         raise SupportError(what, float(counts.data[place]), row, int(counts.indices[place]))
     return counts
-
-
-def _entropy(gamma: Array, log_theta: Array) -> Array:
-    """H(Dir(γ)) of each row, given E[log θ]."""
-    norm = gammaln(gamma).sum(axis=1) - gammaln(gamma.sum(axis=1))
-    return np.asarray(norm - np.einsum("nk,nk->n", gamma - 1.0, log_theta))

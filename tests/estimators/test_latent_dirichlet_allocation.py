@@ -72,6 +72,13 @@ def test_reuters_online(reuters: csr_matrix) -> None:
     assert mine.score(reuters) == pytest.approx(other.score(reuters), rel=1e-6)
 
 
+def test_a_close_inner_loop_lets_the_bound_rise(reuters: csr_matrix) -> None:
+    model = LDA(20, inner_iter=1000, inner_tol=1e-5)
+    fitted = dem.fit(model, reuters, seed=0, max_iter=30, tol=0)
+    bounds = np.array([(record.bound_e, record.bound) for record in fitted.history]).ravel()
+    assert (np.diff(bounds) > -1e-6).all()
+
+
 def test_the_whole_interface_agrees_with_scikit_learn() -> None:
     """As good as scikit-learn's, which begins each inner loop at random shares."""
     mine = dem.LatentDirichletAllocation(4, max_iter=30, random_state=0).fit(ROWS)
@@ -279,3 +286,10 @@ def test_arguments(arguments: dict[str, Any], error: type[Exception], match: str
         dem.LatentDirichletAllocation(**arguments).fit(ROWS)
     assert concentration_of("a", None) == Fixed()
     assert dem.LatentDirichletAllocation(2, learning_method=Incremental(2))._schedule(4).groups == 2
+
+
+def test_opened_data_are_for_functions() -> None:
+    opened = dem.open_data(ROWS, sparse=True)
+    for act in (dem.LatentDirichletAllocation(2).fit, dem.LatentDirichletAllocation(2).partial_fit):
+        with pytest.raises(TypeError, match=r"opened for dem\.fit, by dem\.open_data"):
+            act(opened)

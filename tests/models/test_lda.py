@@ -1,15 +1,16 @@
 """Latent Dirichlet allocation: laws, exact evidence by enumeration, and scikit-learn's results."""
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
-from scipy.special import gammaln
+from scipy.special import gammaln, psi
+from scipy.stats import dirichlet
 
 import dem
 from corpora import FromEqualShares, beginning, corpus
-from dem.em import bound
 from dem.errors import DataError
 from dem.kernels import topics as kernel
 from dem.models import LDA, LDAParams
@@ -158,19 +159,84 @@ def test_learning_alpha_and_eta_raises_the_bound() -> None:
     assert learned.params.eta[0] == pytest.approx(0.1, rel=0.3)  # as they were made
 
 
-def test_tiles_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, k = corpus(60, 50, 6, 30.0), 6
-    params = dem.fit(LDA(k), rows, max_iter=4, tol=0).params
+def plainly(counts: np.ndarray, topics: np.ndarray, alpha: np.ndarray, model: LDA) -> Any:
+    """γ and θ of each document, its words' E_q[log β] + H(q(z)), Σ n φ / β: the definition."""
+    gammas, thetas, values = [], [], []
+    sums = np.zeros_like(topics)
+    for row in counts:
+        gamma = np.ones(len(alpha)) if row.any() else alpha
+        for _ in range(model.inner_iter):
+            last, theta = gamma, np.exp(np.maximum(psi(gamma), -300))
+            gamma = alpha + theta * (row / (topics @ theta) @ topics)
+            if np.abs(gamma - last).mean() < model.inner_tol:
+                break
+        logs = np.maximum(psi(gamma), -300)
+        shares = topics * np.exp(logs)
+        norms = shares.sum(axis=1)
+        used = row[:, None] * shares / norms[:, None]
+        sums += (row / norms)[:, None] * np.exp(logs)
+        gammas.append(gamma)
+        thetas.append(psi(gamma) - psi(gamma.sum()))
+        values.append(row @ np.log(norms) - used.sum(axis=0) @ logs)
+    return np.array(gammas), np.array(thetas), np.array(values), sums
+
+
+@pytest.mark.parametrize(
+    ("k", "length", "tol"),
+    [(1, 20.0, 1e-3), (2, 5.0, 1e-3), (7, 60.0, 1e-6), (8, 900.0, 1e-3), (130, 40.0, 1e-4)],
+)
+def test_the_inner_loop_is_its_definition(k: int, length: float, tol: float) -> None:
+    """Where no topic is dropped from q, as α is large, and where some are."""
+    rng = np.random.default_rng(k)
+    rows = corpus(40, 70, min(k, 5), length)
+    topics = rng.gamma(0.3, size=(70, k)) + 1e-6
+    topics /= topics.max(axis=1, keepdims=True)
+    for concentration, close in ((0.5, 1e-11), (0.02, 1e-6)):
+        alpha = np.full(k, concentration) * rng.uniform(0.5, 2.0, k)
+        model = LDA(k, inner_tol=tol)
+        documents = kernel.Documents(rows.data, rows.indices, rows.indptr)
+        weights = np.ones(40)
+        q, sums = kernel.infer(documents, topics, alpha, model.inner_iter, tol, weights)
+        gamma, log_theta, values, plain = plainly(rows.toarray(), topics, alpha, model)
+        np.testing.assert_allclose(q.gamma, gamma, rtol=close)
+        np.testing.assert_allclose(q.log_theta, log_theta, rtol=1e-4, atol=close)
+        np.testing.assert_allclose(q.log_words, values, rtol=close, atol=1e-9)
+        np.testing.assert_allclose(topics * sums, topics * plain, rtol=close, atol=close)
+        assert q.entropy == pytest.approx([dirichlet(own).entropy() for own in q.gamma])
+
+
+@pytest.mark.parametrize("k", [3, 40])
+def test_documents_are_by_themselves(k: int) -> None:
+    """To the bit, in whichever block they are; the sums of blocks add up to rounding."""
+    rows, params = corpus(60, 50, 6, 30.0), beginning(k, 50)
     model = LDA(k)
     prepared = model.prepare(params)
-    whole = model.e_step(prepared, rows, None, Exact())
-    for tile, first, kept in ((1, 1, 1.0), (500, 3, 0.1), (10**7, 200, 0.7)):
-        monkeypatch.setattr(kernel, "TILE", tile)
-        monkeypatch.setattr(kernel, "FIRST", first)
-        monkeypatch.setattr(kernel, "KEPT", kept)
-        other = model.e_step(prepared, rows, None, Exact())
-        assert bound(model, params, other) == pytest.approx(bound(model, params, whole), rel=1e-9)
-        np.testing.assert_allclose(other.sums.words, whole.sums.words, atol=1e-6)
+    gamma, whole = model.concentrations(prepared, rows), model.log_prob(prepared, rows)
+    sums = model.e_step(prepared, rows, None, Exact())
+    parts = [rows[a:b] for a, b in ((0, 1), (1, 8), (8, 60))]
+    again = np.concatenate([model.concentrations(prepared, part) for part in parts])
+    assert again.tobytes() == gamma.tobytes()
+    again = np.concatenate([model.log_prob(prepared, part) for part in parts])
+    np.testing.assert_allclose(again, whole, rtol=1e-14)
+    first, *rest = (model.e_step(prepared, part, None, Exact()) for part in parts)
+    for part in rest:
+        first = first + part
+    np.testing.assert_allclose(first.sums.words, sums.sums.words, rtol=1e-12)
+    assert first.entropy == pytest.approx(sums.entropy, rel=1e-12)
+
+
+def test_documents_with_next_to_no_words() -> None:
+    """Counts of zero that are stored, and fractions of a word, leave all topics in q."""
+    counts = csr_array(([0.0, 0.0, 1e-12], [2, 5, 1], [0, 2, 3, 3]), shape=(3, 8))
+    model, params = LDA(4), beginning(4, 8)
+    prepared = model.prepare(params)
+    np.testing.assert_allclose(model.concentrations(prepared, counts), 0.25, atol=1e-11)
+    np.testing.assert_allclose(model.log_prob(prepared, counts), 0.0, atol=1e-9)
+    stats = model.e_step(prepared, counts, None, Exact())
+    assert stats.sums.words.sum() == pytest.approx(1e-12)
+    counts.indices[1] = 8
+    with pytest.raises(IndexError, match="a word is 1 or 8, and there are 8"):
+        model.log_prob(prepared, counts)
 
 
 def test_hard_numbers() -> None:
