@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Self
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
 
 from dem.errors import DataError
+
+WORDS = ("bic", "aic", "icl", "held_out", "bound")
+POINT = (
+    "its parameters are points, so that its bound is the likelihood, which only rises with more of "
+    "them"
+)
 
 
 class Criteria(NamedTuple):
@@ -31,3 +38,21 @@ class Criteria(NamedTuple):
             raise DataError("All sample weights are zero: no row of the data counts.")
         bic, aic = (p * n_parameters - 2 * log_likelihood for p in (math.log(n_samples), 2.0))
         return cls(log_likelihood, n_samples, n_parameters, bic, aic)
+
+
+def unsuited(model: Any, criterion: str) -> str:
+    """Why a model is not to be chosen by a criterion; "" if it may be.
+
+    A model has its reasons in `unsuited`, by criterion. By the bound one may be chosen that has a
+    posterior of its parameters, of whose number it then takes account: its `bound_charges`.
+    """
+    if criterion == "bound":
+        return "" if getattr(model, "bound_charges", False) else POINT
+    return str(getattr(model, "unsuited", {}).get(criterion, ""))
+
+
+def usual(models: Iterable[Any]) -> str:
+    """The first of BIC, the bound and held-out rows by which all the models may be chosen."""
+    every = list(models)
+    words = (w for w in ("bic", "bound") if not any(unsuited(model, w) for model in every))
+    return next(words, "held_out")

@@ -14,15 +14,19 @@ from typing import Any
 from dem.checks import check_all, check_number
 from dem.climb import Climb
 from dem.contract import Array, Model, Params
-from dem.passes import Draw
+from dem.criteria import WORDS, unsuited
+from dem.errors import DataError
+from dem.passes import Draw, Expectation
+from dem.posteriors import Exact
 from dem.reading import Phase, Reads, Sweep
 from dem.records import Begin, Fit, Interrupted, Record, Requests, State, Turn
-from dem.relay import reaches
-from dem.shared import Evaluate, Results, Together
+from dem.relay import Transfer, reaches
+from dem.shared import Evaluate, Holdout, Results, Together
 from dem.starts import Errands
 from dem.stats import Stats
 from dem.stopping import left_to_gain
-from dem.table import CRITERIA, Selected, best_of, by_bounds, tabulate
+from dem.table import Selected, best_of, by_bounds, tabulate
+from dem.units import ROWS, Beginnings, Units
 
 HOPE = 10.0
 
@@ -36,6 +40,7 @@ class RaceState:
     weight : Σ w of the rows.
     history : of the leader, after each read of the data.
     phases : what was read and spent so far.
+    entering : where chains are held out, see `dem.units.Units`.
     """
 
     states: tuple[State | None, ...]
@@ -44,6 +49,7 @@ class RaceState:
     history: tuple[Record, ...]
     phases: tuple[Phase, ...]
     attempt: int = 0
+    entering: Array | None = None
 
     @property
     def params(self) -> tuple[Params, ...]:
@@ -112,11 +118,13 @@ class Race:
 
     climbs : with full batches, whose every turn is a read that all share.
     names : of the candidates.
-    criterion : "bic", "aic", "icl" or "held_out", of which the best wins.
-    held_out : share of the rows that no climb sees.
+    criterion : of `dem.criteria.WORDS`, by which the best wins.
+    held_out : share of the rows, or of chains, that no climb sees.
     rungs : reads after which the worse half of those that are left is given up, but for two: by
-        AIC if that is the criterion, or held-out rows are, else by BIC. In any turn one is given
-        up that cannot come up with the best, by ten times what it seems to have left to gain.
+        AIC if that is the criterion, or held-out rows are, else by BIC; by their bounds if these
+        have charged for parameters. In any turn one is given up that cannot come up with the best,
+        by ten times what it seems to have left to gain. Climbs that begin at random, without a look
+        at the data, have up to the last rung to find their way.
     """
 
     climbs: tuple[Climb, ...]
@@ -127,16 +135,18 @@ class Race:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.criterion not in CRITERIA:
-            raise ValueError(f"criterion must be one of {CRITERIA}, got {self.criterion!r}.")
+        if self.criterion not in WORDS:
+            raise ValueError(f"criterion must be one of {WORDS}, got {self.criterion!r}.")
         check_number("held_out", self.held_out, float, 0)
         if self.held_out >= 1 or (self.held_out == 0 and self.criterion == "held_out"):
             raise ValueError(f"held_out must be a share of the rows, got {self.held_out}.")
         check_all("climbs", self.climbs, Climb)
-        if chains := [climb.model for climb in self.climbs if reaches(climb.model)]:
+        for climb in self.climbs:
+            if why := unsuited(climb.model, self.criterion):
+                raise ValueError(f"{climb.model} cannot be chosen by {self.criterion}: {why}.")
+        if len({reaches(climb.model) for climb in self.climbs}) > 1:
             raise TypeError(
-                f"rows of {chains[0]} depend on each other, so that it cannot be selected row by "
-                "row: fit each model on its own, and compare their bic."
+                "Models of chains and of rows are not of the same data: race them apart."
             )
         check_all("names", self.names, str)
         check_all("rungs", self.rungs, int)
@@ -165,29 +175,34 @@ class Race:
         runners = self._runners(boundaries, n_columns, state)
         history, weight = list(state.history if state else ()), state.weight if state else 0.0
         begun = state is not None
+        early = not any(getattr(climb.model, "blind", False) for climb in self.climbs)
         try:
+            holdout = yield from self._apart(reads, state)
             while active := [runner for runner in runners if runner.request]:
                 if errands := [r for r in active if isinstance(r.request, Errands)]:
                     yield from _together(errands)
                     continue
-                weight = (yield from self._read(active, reads)) or weight
+                weight = (yield from self._read(active, reads, holdout)) or weight
                 if not all(runner.state or runner.fit for runner in runners):
                     continue
                 if not begun:
                     size = sum(runner.size for runner in runners)
-                    yield Begin(self._state(runners, (), weight, reads), 1, self.max_iter, size)
+                    yield Begin(
+                        self._state(runners, (), weight, reads, holdout), 1, self.max_iter, size
+                    )
                     begun = True
                 if all(runner.at_turn for runner in runners):
                     history.append(self._record(runners, weight, len(history) + 1))
-                    if len(history) in self.rungs:
+                    if len(history) in self.rungs[-1:] or (early and len(history) in self.rungs):
                         self._halve(runners, weight)
-                    self._drop(runners, weight)
-                    kept = self._state(runners, tuple(history), weight, reads)
+                    if early or len(history) >= max(self.rungs, default=0):
+                        self._drop(runners, weight)
+                    kept = self._state(runners, tuple(history), weight, reads, holdout)
                     yield Turn(history[-1], kept)
             fits = tuple(runner.ended for runner in runners)
             lost = [fit.interrupted for fit in fits]
-            works = [Evaluate(f.model, f.params, self.held_out, self.seed) for f in fits]
-            request = Together(tuple(works), names=self.names)
+            works = yield from self._evaluations(fits, reads, holdout)
+            request = Together(works, names=self.names)
             (total,) = yield reads.counted(Sweep(request, [reads.every]))
             found, interrupted = total.parts, False
         except (Interrupted, KeyboardInterrupt):
@@ -201,7 +216,42 @@ class Race:
             found, interrupted = by_bounds(fits, weight), True
         table = tabulate(self.names, fits, found)
         best = best_of(table, lost, self.criterion)
-        return Selected(table, fits, best, reads.passes, tuple(history), interrupted, reads.phases)
+        return Selected(
+            table, fits, best, reads.passes, tuple(history), interrupted, reads.phases,
+            self.criterion,
+        )  # fmt: skip
+
+    def _apart(self, reads: Reads, state: RaceState | None) -> Generator[Sweep, Any, Holdout]:
+        """What is held out; `DataError` if that is none of the chains, or all of them."""
+        if not self.held_out or not reaches(self.climbs[0].model):
+            return Holdout(self.held_out, self.seed, ROWS)
+        if state is not None:
+            return Holdout(self.held_out, self.seed, Units(state.entering))
+        work = Beginnings(self.held_out, self.seed)
+        (begun,) = yield reads.counted(Sweep(work, [reads.every]))
+        chains, ours = begun.count.tolist()
+        if not 0 < ours < chains:
+            raise DataError(
+                f"{ours} of the {chains} sequences would be held out, which are held out as a "
+                "whole: take another share, or more sequences."
+            )
+        return Holdout(self.held_out, self.seed, begun.units)
+
+    def _evaluations(
+        self, fits: Sequence[Fit], reads: Reads, holdout: Holdout
+    ) -> Generator[Sweep, Any, tuple[Evaluate, ...]]:
+        """The passes that make the table; those of chains are told what comes into blocks."""
+        works = tuple(Evaluate(fit.model, fit.params, holdout) for fit in fits)
+        if not reaches(fits[0].model):
+            return works
+        steps = [Expectation(fit.model, fit.params, Exact()) for fit in fits]
+        request = Together(tuple(map(Transfer, steps)), holdout, self.names)
+        (total,) = yield reads.counted(Sweep(request, [reads.every]))
+        told = [
+            step.model.told(step.params, messages, step.posterior)  # type: ignore[attr-defined]
+            for step, messages in zip(steps, total.parts, strict=True)
+        ]
+        return tuple(replace(work, told=own) for work, own in zip(works, told, strict=True))
 
     def _runners(self, boundaries: Array, n_columns: int, state: RaceState | None) -> list[_Runner]:
         runners = []
@@ -214,8 +264,15 @@ class Race:
                 runners.append(_Runner(self.names[i], climb.model, requests, before))
         return runners
 
-    def _read(self, active: Sequence[_Runner], reads: Reads) -> Generator[Sweep, Any, float]:
-        """One read for all who want the same blocks as the first; Σ w if it was a turn."""
+    def _read(
+        self, active: Sequence[_Runner], reads: Reads, holdout: Holdout
+    ) -> Generator[Sweep, Any, float]:
+        """One read for all who want the same blocks as the first; Σ w if it was a turn.
+
+        Those who wait for messages of chains come first, so that all make their turns together.
+        """
+        waiting = [r for r in active if isinstance(r.request.work, Transfer)]  # type: ignore[union-attr]
+        active = waiting or active
         groups = active[0].request.groups  # type: ignore[union-attr]
         here = [r for r in active if r.request.groups == groups]  # type: ignore[union-attr]
         works = [runner.request.work for runner in here]  # type: ignore[union-attr]
@@ -223,7 +280,7 @@ class Race:
         keys = [work if isinstance(work, Draw) else id(work) for work in works]
         once = dict(zip(keys, works, strict=True))
         names = tuple(dict(zip(keys, [runner.name for runner in here], strict=True)).values())
-        request = Together(tuple(once.values()), self.held_out, self.seed, names)
+        request = Together(tuple(once.values()), holdout, names)
         totals: tuple[Results, ...] = yield reads.counted(Sweep(request, groups))
         parts = [dict(zip(once, total.parts, strict=True)) for total in totals]
         weight = 0.0
@@ -259,6 +316,8 @@ class Race:
         bound = now.history[-1].bound_e if now.history else -math.inf
         model = runner.model
         each = 2.0 if self.criterion in ("aic", "held_out") else math.log(max(weight, 1.0))
+        if self.criterion == "bound" or unsuited(model, "bic"):
+            each = 0.0  # the bound has charged for them
         return each * model.n_parameters(now.params) - 2 * weight * bound
 
     def _record(self, runners: Sequence[_Runner], weight: float, turn: int) -> Record:
@@ -273,7 +332,12 @@ class Race:
         )
 
     def _state(
-        self, runners: Sequence[_Runner], history: tuple[Record, ...], weight: float, reads: Reads
+        self,
+        runners: Sequence[_Runner],
+        history: tuple[Record, ...],
+        weight: float,
+        reads: Reads,
+        holdout: Holdout,
     ) -> RaceState:
         return RaceState(
             states=tuple(runner.standing for runner in runners),
@@ -281,6 +345,7 @@ class Race:
             weight=weight,
             history=history,
             phases=reads.phases,
+            entering=holdout.units.entering,
         )
 
 

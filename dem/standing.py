@@ -19,6 +19,7 @@ from dem.contract import Model, Params
 from dem.race import Race, RaceState
 from dem.reading import Phase
 from dem.records import Fit, Record, State
+from dem.relay import reaches
 from dem.stats import Stats, leaves
 
 
@@ -57,6 +58,10 @@ def _(race: Race, state: Any, n_blocks: int, n_columns: int) -> None:
     check_all("phases", state.phases, Phase)
     check_all("states", state.states, State | None)
     check_all("fits", state.fits, Fit | None)
+    if race.held_out and reaches(race.climbs[0].model):
+        _check_entering(state.entering, n_blocks)
+    elif state.entering is not None:
+        raise ValueError("nothing is held out of chains")
     for climb, going, ended in zip(race.climbs, state.states, state.fits, strict=True):
         if (going is None) == (ended is None):
             raise ValueError("a climb has either ended or goes on")
@@ -64,6 +69,12 @@ def _(race: Race, state: Any, n_blocks: int, n_columns: int) -> None:
             check_standing(climb, going, n_blocks, n_columns)
         else:
             _check_fit(climb, ended)
+
+
+def _check_entering(entering: Any, n_blocks: int) -> None:
+    check_all("entering", (entering,), np.ndarray)
+    if entering.shape != (n_blocks,) or entering.dtype.kind != "i" or entering.min() < 0:
+        raise ValueError("the rows with which chains begin are numbers, one for each block")
 
 
 def _check_fit(climb: Climb, fit: Any) -> None:

@@ -47,7 +47,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class TakeRuns:
-    """Random runs of rows that follow each other; a pass over the data.
+    """Random runs of rows that follow each other, some of them with weight; a pass over the data.
 
     length : of a run; blocks are taken for runs if they are shorter. limit : runs at most.
     missing : whether NaN is a missing value.
@@ -65,6 +65,9 @@ class TakeRuns:
     def __call__(self, prepared: None, block: Block) -> Taken:
         n = len(block.rows)
         keys = np.random.default_rng([self.seed, 9, block.index]).random(max(n // self.length, 1))
+        if block.weights is not None:
+            there = np.add.reduceat(block.weights, np.arange(len(keys)) * self.length)
+            keys = np.where(there > 0, keys, 0.0)
         best = np.argsort(-keys, kind="stable")[: self.limit]
         return Taken(keys[best], tuple(self._run(block, int(i)) for i in best), self.limit)
 

@@ -13,7 +13,7 @@ from dem.engine.readers import arrays
 from dem.errors import DataError
 from dem.passes import Block
 from dem.race import Race
-from dem.shared import held
+from dem.shared import Holdout
 from dem.stats import leaves
 from dem.table import Selected
 from dem.warm import WarmStart
@@ -73,7 +73,7 @@ def test_reads_are_shared() -> None:
 def test_held_out_rows_are_seen_by_nobody() -> None:
     found = select(held_out=0.25, criterion="held_out")
     block = Block(0, 0, X, None)
-    kept = held(block, 0.25, 2)
+    kept = Holdout(0.25, 2)(block)
     assert kept.mean() == pytest.approx(0.25, abs=0.02)
     scores = [
         fit.model.log_prob(fit.model.prepare(fit.params), X[kept]).mean() for fit in found.fits

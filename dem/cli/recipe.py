@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import click
@@ -74,6 +75,8 @@ LACKING = {
     **dict.fromkeys(("dawid-skene", "fellegi-sunter"), ("k", "init", "n_init")),
     TOPICS: ("tol", "init", "n_init", "posterior", "schedule", "max_passes"),
 }
+# Whose k is not chosen by a criterion: without a likelihood, or without a k.
+NO_CHOICE = ("k-means", "dawid-skene", "fellegi-sunter", REGRESSIONS)
 OPEN = ("pca", "dawid-skene", "fellegi-sunter")  # which find a number of components themselves
 # What the estimators call the options, where they call them otherwise.
 MIXTURES = {
@@ -270,6 +273,26 @@ def _made(model: str, given: dict[str, Any]) -> dict[str, Any]:
 
         given["factors"] = Factors(given["factors"])
     return {name: value for name, value in given.items() if name not in LACKING.get(model, ())}
+
+
+def candidates_of(
+    model: str, ks: tuple[int, ...], lists: dict[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """The estimators of every k and everything listed, by their names; UsageError as above.
+
+    lists : options with several values each, or None.
+    """
+    some = {name: values for name, values in lists.items() if values is not None}
+    if model == next(iter(MODELS)) and not some:
+        some = {"covariance": ("full",)}
+    found = {}
+    for values in product(*some.values()):
+        chosen = dict(zip(some, values, strict=True))
+        words = [str(v) if name == "covariance" else f"{name}={v}" for name, v in chosen.items()]
+        for k in ks:
+            options = {"k": k, "seed": 0, **chosen, **given}
+            found[" ".join([*words, f"K={k}"])] = estimator_of(model, options)
+    return found
 
 
 def response_of(model: str, response: str | None) -> dict[str, Any]:

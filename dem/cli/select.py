@@ -1,4 +1,4 @@
-"""`dem select`: which number of components and which covariances."""
+"""`dem select`: which number of components, states, factors or topics, and which covariances."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from dem.cli.options import (
     debug_option,
     json_option,
     quiet_option,
+    sequence_options,
     weights_option,
 )
 from dem.cli.outcome import ENDING, Interrupted
-from dem.cli.recipe import COVARIANCES, SHARED
+from dem.cli.recipe import (
+    COVARIANCES,
+    MODELS,
+    NO_CHOICE,
+    SHARED,
+    candidates_of,
+    sequences_of,
+)
 from dem.cli.say import observer
 from dem.cli.tables import table
 
-CRITERIA = ("bic", "aic", "icl", "held_out")
+CRITERIA = ("bic", "aic", "icl", "held_out", "bound")
 
 
 class Numbers(click.ParamType):
@@ -54,21 +62,28 @@ class Forms(click.ParamType):
 
 @click.command()
 @click.argument("data")
-@click.option("-k", "ks", type=Numbers(), required=True, help="Components, such as 1-20.")
-@click.option("--covariance", "forms", type=Forms(), default="full", show_default=True,
-              help="Forms of the covariances, such as full,diag.")  # fmt: skip
-@click.option("--criterion", type=click.Choice(CRITERIA), default="bic", show_default=True,
-              help="What to choose by.")  # fmt: skip
+@click.option("--model", type=click.Choice([m for m in MODELS if m not in NO_CHOICE]),
+              default=next(iter(MODELS)), show_default=True, help="What to fit.")  # fmt: skip
+@click.option("-k", "ks", type=Numbers(), required=True,
+              help="Components, states, factors or topics, such as 1-20.")  # fmt: skip
+@click.option("--covariance", "forms", type=Forms(),
+              help="Forms of the covariances, such as full,diag.  [full]")  # fmt: skip
+@click.option("--factors", type=Numbers(), help="Gaussian components are factor analysers with so "
+              "many factors, such as 1-5.")  # fmt: skip
+@click.option("--criterion", type=click.Choice(CRITERIA),
+              help="What to choose by.  [bic; of topics, bound]")  # fmt: skip
 @click.option("--held-out", type=click.FloatRange(0, 1, max_open=True), default=0.0,
-              help="A share of the rows that no model is fitted to.")  # fmt: skip
+              help="A share of the rows, or sequences, that no model is fitted to.")  # fmt: skip
 @click.option("--restarts", type=click.IntRange(min=1), default=5, show_default=True,
               help="Starts of each model, on a sample of the rows.")  # fmt: skip
 @click.option("--tol", type=click.FloatRange(min=0), default=1e-5, show_default=True,
               help="Stop a model when less is left to gain, in nats per row.")  # fmt: skip
 @click.option("--max-iter", type=click.IntRange(min=1), default=200, show_default=True,
               help="Turns of each model at most.")  # fmt: skip
-@click.option("--reg-covar", type=click.FloatRange(min=0), default=1e-6, show_default=True,
-              help="Added to the variances.")  # fmt: skip
+@click.option("--reg-covar", type=click.FloatRange(min=0),
+              help="Added to the variances.  [1e-06]")  # fmt: skip
+@click.option("--missing", flag_value=True, default=None,
+              help="NaN is a missing value of Gaussian models.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="All that is random comes from it.")  # fmt: skip
 @click.option("--out", metavar="MODEL", help="Where to keep the best: a directory or URL.")
@@ -76,6 +91,7 @@ class Forms(click.ParamType):
 @click.option("--checkpoint", metavar="PLACE", help="Keep the fits here once a minute.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one.")
 @weights_option
+@sequence_options
 @cluster_options
 @json_option
 @quiet_option
@@ -85,14 +101,19 @@ def select(
     ctx: click.Context,
     /,
     data: str,
+    model: str,
     ks: tuple[int, ...],
-    forms: tuple[str, ...],
-    reg_covar: float,
+    forms: tuple[str, ...] | None,
+    factors: tuple[int, ...] | None,
+    reg_covar: float | None,
+    missing: bool | None,
     out: str | None,
     overwrite: bool,
     checkpoint: str | None,
     resume: bool,
     weights: str | None,
+    lengths: str | None,
+    groups: str | None,
     scheduler: str | None,
     workers: int | None,
     threads: int | None,
@@ -100,18 +121,20 @@ def select(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Fit Gaussian mixtures of several sizes to DATA on shared reads, and find the best.
+    """Fit models of several sizes to DATA on shared reads, and find the best.
 
     With --resume all that says what to fit is that of the checkpoint.
     """
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint PLACE to go on from.")
+    known = sequences_of(model, lengths, groups)
+    lists = {"covariance": forms, "factors": factors}
+    given = {"reg_covar": reg_covar, "missing": missing}
+    estimators = candidates_of(model, ks, lists, given)
     import dem
     from dem import checkpoint as checkpoints
     from dem.cli.target import check_apart, check_model
     from dem.cli.watch import Watch
-    from dem.estimators import GaussianMixture
-    from dem.estimators.gaussian_mixture import WORDS as FORMS
     from dem.store.place import Place
     from dem.table import Selected
 
@@ -122,22 +145,25 @@ def select(
     if out is not None:
         check_model(out, overwrite or again, keep=[*read, checkpoint] if checkpoint else read)
     watch = Watch(observer(quiet or as_json), ctx.meta.get(ENDING))
-    models = {
-        f"{form} K={k}": dem.Mixture(k, dem.Gaussian(FORMS[form], reg_covar))
-        for form in forms
-        for k in ks
-    }
+    for estimator in estimators.values():
+        estimator._check()
+    first = next(iter(estimators.values()))
+    _, manifest = first._asked(data, weights, **known)
+    models = {}
+    for name, estimator in estimators.items():
+        first.set_params(**estimator.get_params(deep=False))  # it knows the levels of the columns
+        models[name] = getattr(first, "_probabilistic", first._model)(manifest)
     done = "no read was complete, so nothing was written."
     try:
         with cluster(scheduler, workers, threads, quiet or as_json):
             found: Any
             if again and checkpoint is not None:
-                found = dem.resume(checkpoint, data, weights=weights, observer=watch)
+                found = dem.resume(checkpoint, manifest, observer=watch)
             else:
                 if resume and checkpoint is not None:
                     checkpoints.abandon(checkpoint)
                 found = dem.select(
-                    models, data, weights=weights, observer=watch, checkpoint=checkpoint, **options
+                    models, manifest, observer=watch, checkpoint=checkpoint, **options
                 )
     except KeyboardInterrupt as error:
         raise Interrupted(done) from error
@@ -145,8 +171,10 @@ def select(
         raise click.ClickException(f"{checkpoint} is the checkpoint of a fit: use `dem fit`.")
     winner = found.table[found.best]
     if out is not None:
-        dem.save(GaussianMixture.from_fit(found.fit), out)
-    click.echo(_json(found) if as_json else _text(found, options["criterion"], out))
+        kept = type(first)
+        looks = hasattr(first, "impute") or getattr(first, "sparse", False)  # at the data, too
+        dem.save(kept.from_fit(found.fit, data) if looks else kept.from_fit(found.fit), out)
+    click.echo(_json(found) if as_json else _text(found, out))
     if found.interrupted:
         raise Interrupted(f"{winner.name} was the best so far" + (f"; it is at {out}." * bool(out)))
 
@@ -168,21 +196,27 @@ def _pairs(found: Any) -> list[tuple[Any, Any]]:
 
 def shown(found: Any) -> str:
     """The table in plain text."""
-    header = ("model", "parameters", "log-likelihood", "bic", "aic", "icl", "held out", "turns", "")
+    header = ["model", "parameters", "log-likelihood", "bic", "aic", "icl"]
+    header += ["held out", "bound", "turns", ""]
     rows = []
+
+    def short(value: float) -> str:
+        return "" if value != value else f"{value:.1f}"  # NaN
+
     for i, (row, fit) in enumerate(_pairs(found)):
         end = "given up" if fit.interrupted else "" if row.converged else "not converged"
         rows.append(
             [
                 row.name, str(row.n_parameters),
-                *(f"{value:.1f}" for value in (row.log_likelihood, row.bic, row.aic, row.icl)),
-                f"{row.held_out:.5f}", str(row.turns), "best" if i == found.best else end,
+                *map(short, (row.log_likelihood, row.bic, row.aic, row.icl)),
+                f"{row.held_out:.5f}", short(row.bound), str(row.turns),
+                "best" if i == found.best else end,
             ]
         )  # fmt: skip
     return table(header, rows, 200)
 
 
-def _text(found: Any, criterion: str, out: str | None) -> str:
+def _text(found: Any, out: str | None) -> str:
     kept = f"; it is at {out}" if out else ""
-    last = f"{found.table[found.best].name} is the best by {criterion}, after {found.n_passes:.3g}"
-    return f"{shown(found)}\n\n{last} passes over the data{kept}."
+    last = f"{found.table[found.best].name} is the best by {found.criterion}"
+    return f"{shown(found)}\n\n{last}, after {found.n_passes:.3g} passes over the data{kept}."

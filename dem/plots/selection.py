@@ -9,7 +9,11 @@ import numpy as np
 
 from dem.plots.style import INK, axes, colour, dash, legend, marker, plain
 
-WORDS = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "held_out": "held-out log-likelihood a row"}
+WORDS = {
+    "bic": "BIC", "aic": "AIC", "icl": "ICL", "held_out": "held-out log-likelihood a row",
+    "bound": "bound on the log-likelihood",
+}  # fmt: skip
+HIGHER = {"held_out", "bound"}
 
 
 def plot_selection(
@@ -31,7 +35,7 @@ def plot_selection(
         raise ValueError(f"criteria must be among {sorted(WORDS)}, got {min(unknown)!r}")
     ax = axes(ax)
     kinds = list(dict.fromkeys(map(_kind, models)))
-    ks = np.array([getattr(model, "k", i) for i, model in enumerate(models)])
+    ks = np.array([getattr(model, "k", getattr(model, "q", i)) for i, model in enumerate(models)])
     lost = np.array(given_up)
     for c, criterion in enumerate(criteria):
         values = np.array([getattr(row, criterion) for row in table])
@@ -42,7 +46,7 @@ def plot_selection(
                 "color": colour(c + i * len(criteria)),
                 "marker": marker(c + i * len(criteria)),
             }
-            _line(ax, ks[here], values[here], lost[here], criterion == "held_out",
+            _line(ax, ks[here], values[here], lost[here], criterion in HIGHER,
                   ", ".join(words), dash(c), style)  # fmt: skip
     value = getattr(table[best], criteria[0])
     ax.plot(ks[best], value, "o", markersize=15, fillstyle="none", color=INK, label="chosen")
@@ -50,7 +54,7 @@ def plot_selection(
     if lost.any():
         ax.plot([], [], "o", markerfacecolor="white", color="0.5", label="given up early")
     legend(ax)
-    lower = "" if set(criteria) == {"held_out"} else ": lower is better"
+    lower = "" if set(criteria) <= HIGHER else ": lower is better"
     return plain(ax, f"Which number of components{lower}", "components", "criterion")
 
 

@@ -29,7 +29,7 @@ def models(one: Any) -> dict[str, Any]:
 
 def bits(found: Selected) -> Any:
     params = [[leaf.tobytes() for leaf in leaves(fit.params)] for fit in found.fits]
-    return found.table, found.best, params
+    return repr(found.table), found.best, params  # NaN is NaN
 
 
 @pytest.mark.parametrize("kind", ["file", "array"])
@@ -63,3 +63,32 @@ def test_what_it_tells(client: Client) -> None:
     assert told[0] == "EM"
     assert told[1:] == [record.bound_e for record in found.history]
     assert [record.turn for record in found.history] == list(range(1, len(found.history) + 1))
+
+
+LENGTH = 300
+SETTLED = {"restarts": 2, "max_iter": 4, "seed": 1, "held_out": 0.25}
+
+
+@pytest.mark.parametrize("size", [100, 4096])
+def test_chains_have_the_bits_of_threads(
+    client: Client, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Sequences go on from block to block, or blocks are of whole sequences."""
+    monkeypatch.setattr("dem.engine.readers.sequences.MOST_ROWS", size)
+    data = dem.sequences(X[:6000], [LENGTH] * 20)
+    chains = {f"K={k}": dem.HMM(k, dem.Gaussian()) for k in (1, 2)}
+    here = dem.select(chains, data, threads=2, **SETTLED)
+    with client.as_current():
+        there = dem.select(chains, data, **SETTLED)
+    assert bits(there) == bits(here)
+
+
+def test_topics_and_factors_have_the_bits_of_threads(client: Client) -> None:
+    counts = np.random.default_rng(2).poisson(0.3, (2 * BLOCK, 20)).astype(float)
+    topics = {f"K={k}": dem.LDA(k) for k in (2, 3)}
+    factors = {f"q={q}": dem.LinearGaussian(q) for q in (1, 2)}
+    for several in (topics, factors):
+        here = dem.select(several, counts, threads=2, **SETTLED)
+        with client.as_current():
+            there = dem.select(several, counts, **SETTLED)
+        assert bits(there) == bits(here)
