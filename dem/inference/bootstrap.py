@@ -13,14 +13,16 @@ from dem.checks import check_number, check_offers
 from dem.families.known import EVIDENCE
 from dem.families.product import Product
 from dem.inference.errors import Estimate, by_name, check_level, lines, table
-from dem.inference.given import check_labels, given
+from dem.inference.given import Sequences, check_labels, given
 from dem.inference.named import Named, flat, named
 from dem.inference.replicates import Replicate, Resampled, Trial, refit, thorough
 from dem.inference.scores import bare
+from dem.relay import reaches
 from dem.report.progress import Observer, Silent
 from dem.starts import Given
 
 Array = np.ndarray
+FEWEST_CHAINS = 12  # with fewer some replicate would soon have none
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,8 @@ def bootstrap(
     weights: Any = None,
     y: Any = None,
     labels: Any = None,
+    lengths: Any = None,
+    groups: Any = None,
     max_iter: int = 200,
     tol: float = 1e-3,
     seed: int = 0,
@@ -90,24 +94,30 @@ def bootstrap(
     model : a fitted estimator, or the Fit that `dem.fit` returns.
     data, weights, y, labels : as for `dem.fit`, or for the estimator's `fit`; y of regressions,
         and labels where it was fitted with some. A row keeps its label in every replicate.
+    lengths, groups : of the sequences, for the estimator of a hidden Markov model; see its `fit`.
     replicate : `dem.inference.Resampled(seed)`, rows count Poisson(weight) times, the default; or
-        `Simulated(seed)`, rows are drawn from the fit (McLachlan and Peel 2000, section 2.16).
+        `Simulated(seed)`, rows are drawn from the fit (McLachlan and Peel 2000, section 2.16). Of a
+        hidden Markov model it is whole sequences that count Poisson(weight) times, of which there
+        must be 12 or more; or sequences of the same lengths are drawn.
     max_iter, tol : of each fit; tol in nats of all rows together that may be left to gain.
     threads, observer : as for `dem.fit`.
 
     The data themselves are fitted along with the replicates, in case the fit stopped early.
-    Raises `DataError` for rows with weights that are to be simulated, TypeError for a model that
-    cannot simulate, ValueError for labels that are to be simulated, that are lacking though the fit
-    had some, or given though it had none, and what `dem.fit` raises.
+    Raises `DataError` for rows with weights that are to be simulated, for sequences that are to be
+    and go on from block to block, and for few of them that are to be resampled; TypeError for a
+    model that cannot simulate, ValueError for labels that are to be simulated, that are lacking
+    though the fit had some, or given though it had none, and what `dem.fit` raises.
     """
     check_number("n_replicates", n_replicates, int, 2)
     check_number("tol", tol, float, 0)
     replicate = Resampled(seed) if replicate is None else replicate
     check_offers("replicate", replicate, Replicate)
     check_labels(model, labels)
-    asked = given(model, data, weights, y, labels)
+    asked = given(model, data, weights, y, labels, Sequences(lengths, groups))
     check_can(asked.fit.model, replicate)
     fitted, params = asked.fit.model, asked.fit.params
+    if reaches(fitted) and isinstance(replicate, Resampled):
+        replicate = replace(replicate, units=asked.chains(FEWEST_CHAINS))
     climb = thorough(fitted, Given(params), max_iter=max_iter, tol=tol / asked.weight, seed=seed)
     trials = [Trial(climb, number, params) for number in (None, *range(n_replicates))]
     found = refit(trials, replicate, asked.fit, asked.manifest, observer, threads)
@@ -151,7 +161,9 @@ def align(
     By squared differences, each number in units of its median difference over all replicates, of
     which most should be in order.
     """
-    places = [i for i, part in enumerate(to) if part.by_component and not part.relative]
+    places = [
+        i for i, part in enumerate(to) if part.by_component and not (part.relative or part.between)
+    ]
     k = min((len(to[i].values) for i in places if to[i].values.size), default=1)  # noise is last
     units = [
         np.median([np.abs(own[i].values - to[i].values) for own in replicates], axis=0)
@@ -179,4 +191,6 @@ def _reordered(part: Named, order: Array) -> Named:
         return part
     rest = np.arange(len(order), len(part.values))
     values = part.values[np.concatenate([order, rest])]
+    if part.between:
+        values = values[:, order]
     return replace(part, values=values - values[0] if part.relative else values)

@@ -8,11 +8,13 @@ from typing import Any
 
 from dem.engine.hosts import check_memory, choose
 from dem.engine.manifest import Manifest, open_data
+from dem.errors import DataError
 from dem.passes import LogLikelihood, Pass
 from dem.records import Fit
 from dem.relay import reaches
+from dem.units import Beginnings, Units
 
-__all__ = ["Given", "check_labels", "given", "is_labelled"]
+__all__ = ["Given", "Sequences", "check_labels", "given", "is_labelled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,17 @@ class Given:
             every = range(self.manifest.n_blocks)
             return engine.sweep(work, [every if blocks is None else blocks])[0]
 
+    def chains(self, least: int) -> Units:
+        """The chains of the data, by one pass; `DataError` for fewer of them."""
+        begun = self.total(Beginnings())
+        count = int(begun.count[0])
+        if count < least:
+            raise DataError(
+                f"The data are {count} sequence{'s' * (count != 1)}, and {least} are the fewest "
+                "that can be resampled as a whole: simulate them, replicate=dem.Simulated()."
+            )
+        return begun.units
+
     @property
     def weight(self) -> float:
         """Σ w, by one pass where rows have weights."""
@@ -38,20 +51,57 @@ class Given:
         return float(self.total(LogLikelihood(self.fit.model, self.fit.params))[1])
 
 
-def given(model: Any, data: Any, weights: Any, y: Any = None, labels: Any = None) -> Given:
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """The sequences that rows are, as an estimator of chains takes them."""
+
+    lengths: Any = None
+    groups: Any = None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Those that were given."""
+        found = {"lengths": self.lengths, "groups": self.groups}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def given(
+    model: Any,
+    data: Any,
+    weights: Any,
+    y: Any = None,
+    labels: Any = None,
+    sequences: Sequences | None = None,
+) -> Given:
     """The fit inside of a mixture's estimator, or one by `dem.fit`, and the data, opened.
 
     With labels the fit is that of rows and a column of labels, which an estimator forgets.
 
+    sequences : of the rows of a model of chains, which is refused with None.
+
     Raises TypeError for anything else, ValueError for labels of an estimator that was fitted
     without, and what the estimator raises for data unlike the fit's.
     """
-    _check_rows_apart(model.model if isinstance(model, Fit) else getattr(model, "_fitted", None))
+    told = {} if sequences is None else sequences.told
+    own = model if isinstance(model, Fit) else getattr(model, "_fitted", None)
+    chains = reaches(getattr(own, "model", None))
+    if chains and sequences is None:
+        raise TypeError(
+            f"rows of {getattr(own, 'model', None)} depend on each other: this is for those that "
+            "do not. dem.bootstrap tells the errors of its parameters, by resampled or simulated "
+            "sequences."
+        )
+    if told and (not chains or isinstance(model, Fit)):
+        raise TypeError(
+            f"{next(iter(told))} is for estimators of hidden Markov models; a Fit of one has its "
+            "sequences in its data, dem.sequences(data, lengths)."
+        )
     if isinstance(model, Fit):
         if labels is not None:
             raise ValueError("labels are for estimators; a Fit has them in a column of its data.")
         manifest = data if isinstance(data, Manifest) else open_data(data, weights=weights)
-        return Given(model, manifest, manifest.columns or tuple(range(manifest.n_columns)))
+        columns: tuple[Any, ...] = manifest.columns or tuple(range(manifest.n_columns))
+        return Given(model, manifest, columns[:-1] if chains else columns)
     fitted = getattr(model, "_fitted", None)
     if not isinstance(fitted, Fit) or not hasattr(model, "criteria"):
         raise TypeError(
@@ -60,11 +110,11 @@ def given(model: Any, data: Any, weights: Any, y: Any = None, labels: Any = None
         )
     if labels is not None:
         return _labelled(model, data, weights, labels)
-    more = {} if y is None else {"y": y}
+    more = ({} if y is None else {"y": y}) | told
     manifest = (
         data if isinstance(data, Manifest) else model._open(data, weights, reset=False, **more)
     )
-    names = getattr(model, "feature_names_in_", range(manifest.n_columns))
+    names = getattr(model, "feature_names_in_", range(manifest.n_columns - chains))
     return Given(fitted, manifest, tuple(names))
 
 
@@ -89,13 +139,6 @@ def check_labels(model: Any, labels: Any) -> None:
             f"This {type(model).__name__} was fitted with labels, which are part of its data: give "
             "them here as well, labels=..."
         )
-
-
-def _check_rows_apart(model: Any) -> None:
-    """Raise TypeError for a model, or its fit, in which rows depend on each other."""
-    model = model.model if isinstance(model, Fit) else model
-    if reaches(model):
-        raise TypeError(f"rows of {model} depend on each other: this is for those that do not.")
 
 
 def _shown(model: Any) -> str:

@@ -26,6 +26,7 @@ class Named:
     by_component : whether the first axis is that of the components.
     places : of each number of a component, what it is of: a column, two of them, a level.
     relative : whether they are differences from the first component, whose are 0.
+    between : whether the second axis is that of the components too.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Named:
     by_component: bool
     places: tuple[Place, ...]
     relative: bool = False
+    between: bool = False
 
     def entries(self) -> Iterator[tuple[int, int | None, Place]]:
         """Index into the raveled values, component or None, and place; of symmetric ones once."""
@@ -78,8 +80,8 @@ def named(model: Any, params: Params, columns: Sequence[Any]) -> tuple[Named, ..
 def _between(part: Named) -> Named:
     """What a model has for each component (K,), and for each of the others (K, K), by numbers."""
     others = tuple((None, j) for j in range(part.values.shape[-1]))
-    places = others if part.values.ndim > 1 else ((),)
-    return Named(part.name, part.values, True, places)
+    between = part.values.ndim > 1
+    return Named(part.name, part.values, True, others if between else ((),), between=between)
 
 
 def _fields(value: Any, name: str) -> Iterator[Named]:

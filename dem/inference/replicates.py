@@ -24,10 +24,12 @@ from dem.errors import DataError
 from dem.passes import Block, Pass
 from dem.reading import SAMPLE_BYTES, SAMPLE_ROWS, Reads, Sweep
 from dem.records import Begin, Fit, Record, Requests, State, Turn
-from dem.shared import Together, hashed
+from dem.relay import reaches
+from dem.shared import Together
 from dem.starts import Errands, Start
 from dem.stats import leaves
 from dem.stopping import Aitken
+from dem.units import ROWS, Units, hashed
 
 ONCE = stats.poisson.cdf(np.arange(21), 1.0)  # 1 in float64 thereafter
 PURPOSE = 11  # of random numbers, among others from the same seed
@@ -62,13 +64,16 @@ class Resampled:
     For many rows as good as drawing n of n with replacement (Efron 1979), but rows are drawn on
     their own, by a hash of their numbers: no copies, one read, and the same for any blocks. A row
     of weight w, as a pattern of w rows has it, is drawn Poisson(w) times.
+
+    units : what is drawn as a whole, rows or chains.
     """
 
     seed: int = 0
+    units: Units = ROWS
     parametric = False
 
     def of(self, block: Block, fit: Fit, number: int) -> Block:
-        bits = hashed(block, _seed(self.seed, number)) >> np.uint64(11)
+        bits = hashed(self.units.of(block), _seed(self.seed, number)) >> np.uint64(11)
         u = (bits.astype(float) + 0.5) * 2.0**-53
         masses = block.masses
         if block.weights is None or (masses == 1).all():
@@ -82,8 +87,9 @@ class Resampled:
 class Simulated:
     """As many rows as there are, drawn from the fit: the parametric bootstrap.
 
-    What is missing in a row is missing again. Random numbers come from the blocks, so that other
-    blocks give other rows. Rows with weights cannot be simulated.
+    Chains begin where those of the data do. What is missing in a row is missing again. Random
+    numbers come from the blocks, so that other blocks give other rows. Rows with weights cannot be
+    simulated.
     """
 
     seed: int = 0
@@ -95,10 +101,24 @@ class Simulated:
                 "Rows with weights cannot be simulated: resample them, with Resampled()."
             )
         rng = np.random.default_rng([_seed(self.seed, number), block.index])
-        rows = rng.permutation(fit.model.sample(fit.params, len(block.rows), rng)[0])
+        if reaches(fit.model):
+            rows = _chains(fit, block, rng)
+        else:
+            rows = rng.permutation(fit.model.sample(fit.params, len(block.rows), rng)[0])
         if getattr(fit.model, "missing", False) and block.rows.dtype.kind == "f":
             rows = np.where(np.isnan(block.rows), np.nan, rows)
         return replace(block, rows=rows, weights=None)
+
+
+def _chains(fit: Fit, block: Block, rng: np.random.Generator) -> Array:
+    if block.start and len(block.rows) and block.rows[0, -1] != 1:
+        raise DataError(
+            f"A sequence goes on from the block before row {block.start}, and can only be "
+            "simulated within a block: take larger blocks, of whole sequences, or resample "
+            "sequences, with Resampled()."
+        )
+    found: Array = fit.model.resembling(fit.params, block.rows, rng)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

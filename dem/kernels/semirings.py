@@ -11,10 +11,12 @@ Vectors are (K, m), and maps (K, K, m), from state i to j: m of them side by sid
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from dem.kernels import log_sums
 from dem.kernels.logspace import FLOOR
 
 Array = np.ndarray
@@ -222,26 +224,55 @@ class _Logs:
 class LogSumProduct(_Logs):
     """The logarithms of what `SumProduct` has, of any chain."""
 
+    @cached_property
+    def _probabilities(self) -> Array:
+        return np.exp(self.transitions)
+
     def reduced(self, logs: Array, axis: int) -> Array:
         largest = logs.max(axis=axis, keepdims=True)
         total = np.exp(logs - largest).sum(axis=axis)
         return np.asarray(np.log(total) + largest.squeeze(axis))
 
+    def advance(self, now: Array, density: Array, out: Array) -> None:
+        k, own = len(self.start), (self.transitions, self._probabilities)
+        if now.ndim == 3:  # from each state, side by side
+            beside = now.swapaxes(0, 1).reshape(k, -1)
+            through = self._products(beside, *own).reshape(k, k, -1).swapaxes(0, 1)
+        else:
+            through = self._products(now, *own)
+        np.add(through, density, out=out)
+
+    def normalise(self, now: Array) -> Array:
+        if now.ndim == 3:
+            return super().normalise(now)
+        scale = np.empty(now.shape[1])
+        log_sums.totals(np.ascontiguousarray(now), scale)
+        now -= scale
+        np.maximum(now, NEVER, out=now)
+        return scale
+
+    def _products(self, now: Array, logs: Array, probabilities: Array) -> Array:
+        out = np.empty(now.shape)
+        log_sums.products(np.ascontiguousarray(now), logs, probabilities, out)
+        return out
+
     def behind(self, density: Array, future: Array, scale: Array) -> Array:
         return np.maximum(density + future - scale, NEVER)
 
     def retreat(self, behind: Array, out: Array) -> None:
-        for i in range(len(self.start)):
-            out[i] = self.reduced(self.transitions[i, :, None] + behind, 0)
-        np.maximum(out, NEVER, out=out)
+        backward = (np.ascontiguousarray(a.T) for a in (self.transitions, self._probabilities))
+        np.maximum(self._products(behind, *backward), NEVER, out=out)
 
     def pairs(self, before: Array, behind: Array, weights: Array | None) -> Array:
-        k, w = len(self.start), 1.0 if weights is None else weights
-        found = np.empty((k, k))
-        for j in range(k):
-            both = before + (self.transitions[:, j, None] + behind[j])
-            found[:, j] = (np.exp(both) * w).sum(axis=1)
-        return found
+        w = np.ones(before.shape[1]) if weights is None else np.ascontiguousarray(weights)
+        earlier, later, found = (
+            np.empty(shape) for shape in (before.shape, before.shape, self.transitions.shape)
+        )
+        log_sums.factors(
+            np.ascontiguousarray(before), np.ascontiguousarray(behind), self.transitions, w,
+            earlier, later, found,
+        )  # fmt: skip
+        return np.asarray(found + self._probabilities * (earlier @ later.T))
 
     def states(self, filtered: Array, future: Array) -> Array:
         return np.exp(np.maximum(filtered + future, FLOOR))

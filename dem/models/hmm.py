@@ -243,7 +243,19 @@ class HMM:
         self, params: HMMParams, n: int, rng: np.random.Generator, first: int | None = None
     ) -> tuple[Array, Array]:
         """n rows of one chain, (n, D), and their states, (n,); first: the state it begins in."""
-        states = walked(params.startprob, params.transmat, n, rng, first)
+        new = np.arange(n) == 0
+        return self._drawn(params, new, rng, first)
+
+    def resembling(self, params: HMMParams, rows: Array, rng: np.random.Generator) -> Array:
+        """Random rows of chains that begin where those of rows (n, D + 1) do."""
+        _, new = parted(rows, None, None)
+        values, _ = self._drawn(params, new, rng, None)
+        return np.column_stack([values, rows[:, -1]])
+
+    def _drawn(
+        self, params: HMMParams, new: Array, rng: np.random.Generator, first: int | None
+    ) -> tuple[Array, Array]:
+        states = walked(params.startprob, params.transmat, new, rng, first)
         counts = np.bincount(states, minlength=self.k)
         stacked = self.family.sample(params.components, counts, rng)
         rows = np.empty_like(stacked)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from dem.families.parameters import floored
+from dem.kernels.walk import walk
 
 Array = np.ndarray
 LEAST = 1e-10  # of a probability that is not none, so that no state is out of reach for good
@@ -54,15 +55,13 @@ def nested(value: Any) -> Any:
 
 
 def walked(
-    startprob: Array, transmat: Array, n: int, rng: np.random.Generator, first: int | None
+    startprob: Array, transmat: Array, new: Array, rng: np.random.Generator, first: int | None
 ) -> Array:
-    """The states (n,) of a random chain; first: the one it begins in, None for any."""
-    begin, follow = startprob.cumsum(), transmat.cumsum(axis=1)
-    states = np.empty(n, np.intp)
-    for t, u in enumerate(rng.random(n)):
-        among = follow[states[t - 1]] if t else begin
-        # Never beyond the last state that can be, wherever rounding has left the sum
-        states[t] = int(np.searchsorted(among, u * among[-1], side="right"))
-        if t == 0 and first is not None:
-            states[t] = first
+    """The states (n,) of random chains that begin with the rows that are new, (n,) bool.
+
+    first : the state that the first row is in, None for any.
+    """
+    edges = np.vstack([startprob, transmat]).cumsum(axis=1)
+    states = np.empty(len(new), np.intp)
+    walk(edges, new, rng.random(len(new)), -1 if first is None else first, states)
     return states

@@ -433,8 +433,6 @@ def test_what_goes_row_by_row_is_not_for_chains() -> None:
     for ask in (dem.standard_errors, dem.summarise):
         with pytest.raises(TypeError, match="depend on each other"):
             ask(model, X)
-    with pytest.raises(TypeError, match="depend on each other"):
-        dem.select({"two": model._fitted.model}, dem.sequences(X))
 
 
 def test_not_fitted() -> None:
