@@ -178,7 +178,11 @@ class Family(Protocol):
 
 
 class Tiles(Protocol):
-    """One E-step over one block of rows: log-densities out, responsibilities in."""
+    """One E-step over one block of rows: log-densities out, responsibilities in.
+
+    Tiles may also have a method `sweep(posterior)`, which goes over all rows by a loop of its own,
+    adds to the sums and returns Σ w H(q), or None if it cannot with this posterior and prepared.
+    """
 
     size: int  # rows of a tile
 

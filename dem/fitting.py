@@ -123,7 +123,9 @@ def resume(
     if data is None and saved.place is None:
         raise ValueError("The data of this fit were not given by a path: pass them as `data`.")
     place = data if data is not None else saved.place
-    sparse = getattr(saved.climb.model, "sparse", False)
+    model = saved.climb.model
+    every = model if isinstance(model, tuple) else (model,)
+    sparse = any(getattr(one, "sparse", False) for one in every)
     manifest = (
         place if isinstance(place, Manifest) else open_data(place, weights=weights, sparse=sparse)
     )

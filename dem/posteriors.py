@@ -1,7 +1,8 @@
 """Posteriors: how q(h | v) is chosen given θ, for a hidden variable with K states.
 
 Each works in place on a tile of log-joints, (K, n), and returns the entropy of the q that it
-made, so that the bound is honest whatever the rule.
+made, so that the bound is honest whatever the rule. Those with a `rule` can also be followed within
+compiled loops over many tiles (`dem.kernels.sweep`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import numpy as np
 
 from dem.checks import check_all, check_number
 from dem.kernels.factorised import respond_factorised
-from dem.kernels.logspace import respond_exactly, respond_with_the_best
+from dem.kernels.logspace import Rule, respond_exactly, respond_with_the_best
 
 
 @dataclass(frozen=True)
 class Exact:
     """q(h | v) = p(h | v; θ): the bound touches log p(v; θ)."""
+
+    rule = Rule(hard=False, beta=1.0)
 
     def respond(self, log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
         return respond_exactly(log_joint, out, weights)
@@ -30,6 +33,8 @@ class Hard:
     EM with it maximises the classification likelihood (Celeux and Govaert 1992), and for
     spherical components of one fixed variance it is Lloyd's k-means.
     """
+
+    rule = Rule(hard=True, beta=1.0)
 
     def respond(self, log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
         return respond_with_the_best(log_joint, out, weights)
@@ -50,9 +55,12 @@ class Annealed:
         if not 0 < self.beta <= 1:
             raise ValueError(f"beta must be above 0 and at most 1, got {self.beta}.")
 
+    @property
+    def rule(self) -> Rule:
+        return Rule(hard=False, beta=self.beta)
+
     def respond(self, log_joint: np.ndarray, out: np.ndarray, weights: np.ndarray | None) -> float:
-        np.multiply(log_joint, self.beta, out=log_joint)
-        return respond_exactly(log_joint, out, weights)
+        return respond_exactly(log_joint, out, weights, self.beta)
 
 
 @dataclass(frozen=True)

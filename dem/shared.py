@@ -11,8 +11,22 @@ from dem.contract import Array, Model, Params
 from dem.errors import SupportError
 from dem.passes import Block, Pass
 from dem.posteriors import Exact
+from dem.units import ROWS, Units, chosen
 
-SALT = np.uint64(0x9E3779B97F4A7C15)
+
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """A random share of the rows, or of the chains, by hashes of their numbers and the seed."""
+
+    share: float = 0.0
+    seed: int = 0
+    units: Units = ROWS
+
+    def __call__(self, block: Block) -> Array:
+        """Which rows (n,) bool of a block are held out."""
+        if not self.share:
+            return np.zeros(block.rows.shape[0], bool)
+        return chosen(self.units.of(block), self.share, self.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +47,7 @@ class Together:
     """
 
     works: tuple[Pass, ...]
-    held_out: float = 0.0
-    seed: int = 0
+    holdout: Holdout = Holdout()
     names: tuple[str, ...] = ()
 
     @property
@@ -46,6 +59,11 @@ class Together:
         return any(getattr(work, "tentative", False) for work in self.works)
 
     @property
+    def sparse(self) -> bool:
+        """Whether all of them take sparse rows."""
+        return all(getattr(work, "sparse", False) for work in self.works)
+
+    @property
     def missing(self) -> bool:
         """Whether NaN is a missing value to all of them, and none to blame."""
         return all(getattr(work, "missing", False) for work in self.works)
@@ -54,9 +72,8 @@ class Together:
         return tuple(work.prepare() for work in self.works)
 
     def __call__(self, prepared: tuple[Any, ...], block: Block) -> Results:
-        if self.held_out:
-            seen = ~held(block, self.held_out, self.seed)
-            block = replace(block, weights=block.masses * seen)
+        if self.holdout.share:
+            block = replace(block, weights=block.masses * ~self.holdout(block))
         results = []
         for i, (work, ready) in enumerate(zip(self.works, prepared, strict=True)):
             try:
@@ -67,40 +84,36 @@ class Together:
         return Results(tuple(results))
 
 
-def held(block: Block, share: float, seed: int) -> Array:
-    """Which rows (n,) of a block are held out: by a hash of the row's number and the seed."""
-    return np.asarray(hashed(block, seed) < np.uint64(int(share * 2**64)))
-
-
-def hashed(block: Block, seed: int) -> Array:
-    """A random uint64 for each row of a block, (n,), that depends on its number and the seed."""
-    x = np.arange(block.start, block.start + len(block.rows), dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        x = (x + np.uint64(seed) + np.uint64(1)) * SALT
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)  # splitmix64 (Steele et al. 2014)
-        return np.asarray(x ^ (x >> np.uint64(31)))
-
-
 @dataclass(frozen=True, eq=False)
 class Evaluate:
-    """(log-likelihood, Σ w, entropy of q) of the rows that were seen, and (the former two) held."""
+    """(log-likelihood, Σ w, entropy of q) of the rows that were seen, and (the former two) held.
+
+    told : see `dem.passes.Expectation`.
+    """
 
     model: Model
     params: Params
-    held_out: float
-    seed: int
+    holdout: Holdout
+    told: Any = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether rows may be sparse."""
+        return getattr(self.model, "sparse", False)
+
+    @property
+    def missing(self) -> bool:
+        """Whether NaN is a missing value."""
+        return getattr(self.model, "missing", False)
 
     def prepare(self) -> Any:
         return self.model.prepare(self.params)
 
     def __call__(self, prepared: Any, block: Block) -> Array:
-        out = (
-            held(block, self.held_out, self.seed)
-            if self.held_out
-            else np.zeros(len(block.rows), bool)
-        )
-        log_prob, masses = self.model.log_prob(prepared, block.rows), block.masses
+        model: Any = self.model
+        more = () if self.told is None else (self.told[block.index],)
+        out, masses = self.holdout(block), block.masses
+        log_prob = model.log_prob(prepared, block.rows, *more)
         seen, kept = masses * ~out, masses * out
-        entropy = self.model.e_step(prepared, block.rows, seen, Exact()).entropy
+        entropy = model.e_step(prepared, block.rows, seen, Exact(), *more).entropy
         return np.array([seen @ log_prob, seen.sum(), entropy, kept @ log_prob, kept.sum()])

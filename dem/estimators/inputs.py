@@ -107,6 +107,15 @@ def manifest_of(X: Any, source: Source, sample_weight: Any = None) -> Manifest:
     return replace(cut(source, weights=sample_weight), place=place_of(X))
 
 
+def check_unopened(X: Any) -> None:
+    """Raise TypeError for a manifest."""
+    if isinstance(X, Manifest):
+        raise TypeError(
+            "X was opened for dem.fit, by dem.open_data or dem.sequences: estimators take the data "
+            "themselves, and beside them sample_weight, or the lengths or groups of sequences."
+        )
+
+
 def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -> Source:
     """The source of X, turned into an array if it is array-like in memory; its width checked.
 
@@ -115,11 +124,7 @@ def usable(estimator: Any, X: Any, *, reset: bool, codes: Codes | None = None) -
 
     codes : of columns that are not numeric, which are refused without; see `open_source`.
     """
-    if isinstance(X, Manifest):
-        raise TypeError(
-            "X was opened for dem.fit, by dem.open_data or dem.sequences: estimators take the data "
-            "themselves, and beside them sample_weight, or the lengths or groups of sequences."
-        )
+    check_unopened(X)
     if codes is not None and is_a(X, "pandas", "DataFrame"):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return open_source(X, codes)

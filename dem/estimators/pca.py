@@ -144,6 +144,12 @@ class PCA(LatentEstimator):
             return single(Principal(int(k)), True)
         return LinearGaussian(int(k), Spherical(), missing=bool(self.missing))
 
+    def _probabilistic(self, manifest: Manifest) -> Any:
+        """The model that has a likelihood by which n_components may be chosen."""
+        model = self._model(manifest)
+        whole = model == single(Full(), False)
+        return single(Principal(int(self.n_components)), False) if whole else model
+
     def _describe(self, fitted: Fit) -> None:
         n = self.n_samples_
         many = n - 1.0 if n > 1 else n

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dem.kernels.sweep import Second
+
 Array = np.ndarray
 
 
@@ -14,9 +16,6 @@ class _Axes:
 
     pooled = False
     correlated = False
-
-    def repeated(self, size: int) -> int:
-        return 0
 
     def widen(self, covariances: Array, extra: Array) -> Array:
         return covariances + extra[: covariances.shape[1]]
@@ -80,12 +79,10 @@ class Diagonal(_Axes):
 
     name = "diag"
     uniform = False
+    second = Second.SQUARES
 
-    def features(self, size: int) -> int:
-        return size
-
-    def fill(self, x: Array, start: int, out: Array) -> None:
-        np.square(x[start : start + len(out)], out=out)
+    def packed(self, matrices: Array) -> Array:
+        return np.einsum("...ii->...i", matrices)
 
     def cross(self, a: Array, b: Array) -> Array:
         return a * b
@@ -122,12 +119,10 @@ class Spherical(_Axes):
 
     name = "spherical"
     uniform = True
+    second = Second.LENGTH
 
-    def features(self, size: int) -> int:
-        return 1
-
-    def fill(self, x: Array, start: int, out: Array) -> None:
-        np.einsum("dn,dn->n", x, x, out=out[0])
+    def packed(self, matrices: Array) -> Array:
+        return np.einsum("...ii->...", matrices)[..., None]
 
     def cross(self, a: Array, b: Array) -> Array:
         return (a * b).sum(axis=1, keepdims=True)

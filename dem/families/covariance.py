@@ -13,6 +13,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from dem.kernels.sweep import Second
+
 Array = np.ndarray
 
 
@@ -20,29 +22,19 @@ class Covariance(Protocol):
     """What the Gaussian family asks of a form."""
 
     pooled: bool  # one covariance for all components
+    second: Second  # which second-order features a log-density has
 
     @property
     def uniform(self) -> bool:
         """Whether it needs the same scale in all columns."""
         ...
 
-    def features(self, size: int) -> int:
-        """How many second-order features there are for `size` columns."""
-        ...
-
-    def repeated(self, size: int) -> int:
-        """How many of the first of `size` columns `fill` is to have again, after the last."""
-        ...
-
-    def fill(self, x: Array, start: int, out: Array) -> None:
-        """Second-order features of a tile: x (D, n) → out (m, n), m features from `start` on.
-
-        x has the `repeated` rows after the D.
-        """
-        ...
-
     def cross(self, a: Array, b: Array) -> Array:
         """½ Σ (a bᵀ + b aᵀ) as second moments are packed, for a, b (K, D)."""
+        ...
+
+    def packed(self, matrices: Array) -> Array:
+        """Second moments as they are packed, from matrices (..., D, D)."""
         ...
 
     def outer(self, z: Array, r: Array | None) -> Array:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri
 
-from dem.kernels.normal import pack, products, unpack
+from dem.kernels.normal import pack, unpack
+from dem.kernels.sweep import Second
 
 Array = np.ndarray
 
 
 def _root(covariance: Array) -> Array:
     """Upper triangular A with A Aᵀ = Σ⁻¹, by the Cholesky factor of Σ."""
-    lower = np.linalg.cholesky(covariance)
-    return solve_triangular(lower, np.eye(len(lower)), lower=True).T
+    inverse, _ = dtrtri(np.linalg.cholesky(covariance), lower=1)
+    return inverse.T
 
 
 def _rounding(size: int, largest: Array | float) -> Array | float:
@@ -53,6 +54,9 @@ class _Dense:
 
     uniform = False
     correlated = True
+
+    def packed(self, matrices: Array) -> Array:
+        return pack(matrices)
 
     def outer(self, z: Array, r: Array | None) -> Array:
         return pack((z if r is None else z * r) @ z.T)
@@ -107,15 +111,7 @@ class Full(_Dense):
 
     name = "full"
     pooled = False
-
-    def features(self, size: int) -> int:
-        return size * (size + 1) // 2
-
-    def repeated(self, size: int) -> int:
-        return size // 2
-
-    def fill(self, x: Array, start: int, out: Array) -> None:
-        products(x, start, out)
+    second = Second.PRODUCTS
 
     def cross(self, a: Array, b: Array) -> Array:
         outer = a[:, :, None] * b[:, None, :]
@@ -178,15 +174,7 @@ class Tied(_Dense):
 
     name = "tied"
     pooled = True
-
-    def features(self, size: int) -> int:
-        return 0
-
-    def repeated(self, size: int) -> int:
-        return 0
-
-    def fill(self, x: Array, start: int, out: Array) -> None:
-        return
+    second = Second.NOTHING
 
     def cross(self, a: Array, b: Array) -> Array:
         outer = a.T @ b

@@ -20,7 +20,7 @@ from dem.families.dense import Full
 from dem.families.features import check_size
 from dem.families.marginals import Chosen, Patterns
 from dem.families.moments import Moments
-from dem.kernels.normal import load_tile, pack, pairs, products, ring, unpack
+from dem.kernels.normal import load_tile, pack, pairs, products, unpack
 from dem.kernels.patterns import grouped
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ class IncompleteTiles:
             few = len(self._every.observed) <= patterns.most
             size = max(LARGE // k, 1) if few else patterns.most
         self.size = size
-        width = (d + 1) * (d + 2) // 2
-        self._features = np.empty((width, min(max(NEAR // width, 32), size)))
+        self._width = width = (d + 1) * (d + 2) // 2
+        self._panel = min(max(NEAR // width, 32), size)
+        self._features = np.empty(width * self._panel)
         self._tight = np.flatnonzero(prepared.tight).tolist()
         self._sums, self._entropy = np.zeros((k, d + 1, d + 1)), 0.0
 
@@ -127,7 +128,7 @@ class IncompleteTiles:
     def _part(self, first: int, last: int) -> _Part:
         found = self._patterns.of(self._groups.observed[first:last])
         edges = self._groups.edges[first : last + 1]
-        step, panels = self._features.shape[1], []
+        step, panels = self._panel, []
         for start in range(int(edges[0]), int(edges[-1]), step):
             stop = min(start + step, int(edges[-1]))
             i, j = np.searchsorted(edges, [start, stop - 1], side="right") - 1
@@ -138,10 +139,10 @@ class IncompleteTiles:
 
     def _fill(self, here: slice) -> Array:
         x, d = self._x[:, here], len(self._x)
-        features = self._features[:, : x.shape[1]]
+        features = self._features[: x.shape[1] * self._width].reshape(self._width, -1)
         features[0] = 1.0
         features[1 : d + 1] = x
-        products(ring(x), 0, features[d + 1 :])
+        products(x, 0, features[d + 1 :])
         return features
 
     def _offsets(self, j: int, here: slice) -> Array:
@@ -165,7 +166,7 @@ class IncompleteTiles:
 
     def _observed(self, part: _Part) -> Array:
         """Σ r T(x − c) of each pattern and component, (B, K, P)."""
-        (k, d), width = self._prepared.centre.shape, len(self._features)
+        (k, d), width = self._prepared.centre.shape, self._width
         sums, begun = np.empty((len(part.found), k, width)), -1
         for here, pieces in part.panels:
             features, r = self._fill(here).T, self._sorted[:, here]

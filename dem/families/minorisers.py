@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from dem.errors import SupportError
-from dem.kernels.normal import products, ring, unpack
+from dem.kernels.normal import products, unpack
 from dem.stats import Vector
 
 Array = np.ndarray
@@ -151,7 +151,7 @@ class Pairs:
         return p * (p + 1) // 2
 
     def features(self, x: Array, out: Array) -> Array:
-        products(ring(x), 0, out)
+        products(x, 0, out)
         return out
 
     def excess(self, curvature: Array, delta: Array) -> tuple[Array, Array, Array]:

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dem.contract import Posterior
 from dem.families.moments import Moments
-from dem.kernels.normal import affine, load, tile_shape, turned
+from dem.kernels.logspace import ONES
+from dem.kernels.normal import affine, load, turned
+from dem.kernels.sweep import Sums, Task, fill, moderate, place, sweep
 
 if TYPE_CHECKING:
     from dem.families.prepared import GaussianPrepared
 
 Array = np.ndarray
-
-
-FARTHEST = 32.0  # from the origin, in the frame: squares of rows beyond want all the digits
-WEIGHTS = 1e-6, 1e6  # times responsibilities of exp(-70) these are still numbers in float32
+TOGETHER = 16  # tiles whose rows are copied at a time, where they are to be of another type
 
 
 class GaussianTiles:
@@ -39,40 +39,59 @@ class GaussianTiles:
     ) -> None:
         self._prepared, self._rows, self._weights = prepared, rows, weights
         (k, p), d = prepared.eta.shape, rows.shape[1]
-        self._total, self._short = np.zeros((p, k)), 0
-        natural, self._width = tile_shape(p, k)
-        self.size = size or natural
-        first = min(max(self._width, d + 1), p)  # the panel with 1 and x
-        self._panels = [slice(*ends) for ends in pairwise([0, *range(first, p, self._width), p])]
+        self.size, self._edges = size or prepared.size, prepared.edges
+        self._short = prepared.short and rows.dtype in (np.float32, np.float16)
+        self._sums = Sums(np.zeros((p, k)), np.zeros((d, d)), np.zeros(1), np.zeros(1))
         self._tight = np.flatnonzero(prepared.tight).tolist()
-        self._tight_first = np.zeros((k, d))
-        self._second = np.zeros_like(prepared.form.cross(self._tight_first, self._tight_first))
+        if self._tight:
+            self._first = np.zeros((k, d))
+            self._second = np.zeros_like(prepared.form.cross(self._first, self._first))
+
+    def sweep(self, posterior: Posterior) -> float | None:
+        """By one compiled loop, if no component is tight and the posterior has a rule."""
+        rule, n, at = getattr(posterior, "rule", None), len(self._rows), 0
+        prepared = self._prepared
+        if rule is None or self._tight:
+            return None
+        while at < n:
+            done = self._run(prepared.single, rule, at, n) if self._short else 0
+            stop = min(at + self.size, n) if self._short else n
+            at += done or self._run(prepared.double, rule, at, stop)
+        return float(self._sums.entropy[0])
+
+    def _run(self, task: Task, rule: Any, start: int, stop: int) -> int:
+        rows, weights = self._rows[start:stop], self._weights
+        if rows.dtype != task.eta.dtype or not rows.flags.c_contiguous:
+            rows = np.ascontiguousarray(rows[: TOGETHER * self.size], task.eta.dtype)
+        if weights is not None:
+            weights = np.ascontiguousarray(weights[start : start + len(rows)], float)
+        size = min(self.size, max(len(rows), 1))
+        return sweep(task, size, rule, rows, weights, self._sums)
 
     def __iter__(self) -> Iterator[tuple[slice, Array, Array]]:
-        prepared, size = self._prepared, min(self.size, max(len(self._rows), 1))
-        short = prepared.short and self._rows.dtype in (np.float32, np.float16)
-        places: dict[tuple[Any, int], Workspace] = {}
+        prepared, n = self._prepared, len(self._rows)
+        size, places = min(self.size, max(n, 1)), {}
 
         def loaded(rows: Array, dtype: Any) -> Workspace:
-            place = places.get((dtype, len(rows)))
-            if place is None:  # for all tiles but the last, and for the last
-                place = Workspace.of(prepared, self._panels, self._width, len(rows), dtype)
-                places[dtype, len(rows)] = place
-            place.load(rows)
-            return place
+            if (dtype, len(rows)) not in places:  # for all tiles but the last, and for the last
+                made = Workspace.of(prepared, self._edges, len(rows), dtype)
+                places[dtype, len(rows)] = made
+            here = places[dtype, len(rows)]
+            load(rows, *here.frame, here.x)
+            return here
 
-        for start in range(0, len(self._rows), size):
-            self._here = slice(start, min(start + size, len(self._rows)))
-            rows = self._rows[self._here]
-            at = loaded(rows, np.float32 if short else np.float64)
-            if short and not is_moderate(at.x, self._weighted()):
+        for start in range(0, n, size):
+            self._here = slice(start, min(start + size, n))
+            rows, weights = self._rows[self._here], self._weighted()
+            at = loaded(rows, np.float32 if self._short else np.float64)
+            if self._short and not moderate(at.x, ONES if weights is None else weights):
                 at = loaded(rows, np.float64)
             self._at, log_joint = at, at.log_joint
-            for eta, panel in zip(at.etas, self._panels, strict=True):
-                if panel.start == 0:
-                    np.matmul(eta, self._fill(panel), out=log_joint)
+            for eta, a, b in zip(at.etas, self._edges[:-1], self._edges[1:], strict=True):
+                np.matmul(eta, self._fill(a, b), out=at.out)
+                if a == 0:
+                    np.copyto(log_joint, at.out)
                 else:
-                    np.matmul(eta, self._fill(panel), out=at.out)
                     np.add(log_joint, at.out, out=log_joint)
             for j in self._tight:
                 z = at.x - prepared.centre[j, :, None]
@@ -83,48 +102,50 @@ class GaussianTiles:
         return None if self._weights is None else self._weights[self._here]
 
     def add(self, responsibilities: Array) -> None:
-        form, x = self._prepared.form, self._at.x
-        turn = turned(responsibilities, self._width, self._at.scratch)
-        self._short += len(turn) * (turn.dtype == np.float32)
-        *others, last = self._panels
-        self._total[last] += self._features @ turn  # they are still there
-        for panel in reversed(others):
-            self._total[panel] += self._fill(panel) @ turn
+        form, x, edges = self._prepared.form, self._at.x, self._edges.tolist()
+        turn = turned(responsibilities, edges[1], self._at.scratch)
+        self._sums.short[0] += len(turn) * (turn.dtype == np.float32)
+        last = place(len(x), *edges[-2:], self._at.features)  # they are still there
+        self._sums.total[edges[-2] :] += last @ turn
+        for a, b in reversed(list(pairwise(edges[:-1]))):
+            self._sums.total[a:b] += self._fill(a, b) @ turn
         for j in self._tight:
             z, r = x - self._prepared.centre[j, :, None], responsibilities[j]
-            self._tight_first[j] += z @ r
+            self._first[j] += z @ r
             self._second[... if form.pooled else j] += form.outer(z, r)
-        if form.pooled and not len(self._tight):
-            self._second += form.outer(x, self._weighted())
+        if form.pooled and not self._tight:
+            w = self._weighted()
+            self._sums.scatter[...] += (x if w is None else (x * w).astype(x.dtype)) @ x.T
 
     def constant(self) -> Array | float:
-        if not self._prepared.form.pooled or len(self._tight):
+        if not self._prepared.form.pooled or self._tight:
             return 0.0
         return self._quadratic(0, self._at.x)
 
     def sums(self) -> Moments:
-        tight, d = self._prepared.tight[:, None], self._rows.shape[1]
-        weight, first, second = np.split(self._total.T.copy(), [1, d + 1], axis=1)
+        form, tight, d = self._prepared.form, self._prepared.tight[:, None], self._rows.shape[1]
+        # Contiguous, as they are after a journey: sums round alike.
+        weight, first, second = map(
+            np.ascontiguousarray, np.split(self._sums.total.T, [1, d + 1], axis=1)
+        )
+        if form.pooled:
+            second = self._second if self._tight else form.packed(self._sums.scatter)
+        elif self._tight:
+            second = np.where(tight, self._second, second)
         return Moments(
-            weight=weight[:, 0].copy(),  # contiguous, as it is after a journey: sums round alike
-            first=np.where(tight, self._tight_first, first),
-            second=self._second
-            if self._prepared.form.pooled
-            else np.where(tight, self._second, second),
+            weight=weight[:, 0],
+            first=np.where(tight, self._first, first) if self._tight else first,
+            second=second,
             centre=self._prepared.centre,
-            form=self._prepared.form,
-            short=float(self._short),
+            form=form,
+            short=float(self._sums.short[0]),
         )
 
-    def _fill(self, panel: slice) -> Array:
-        """T(x) of the current tile, the features in `panel`; 1 and x always keep their place."""
+    def _fill(self, a: int, b: int) -> Array:
+        """T(x) of the current tile from feature a to b."""
         at, d = self._at, len(self._at.x)
-        done = max(panel.start, d + 1)
-        second = at.features[d + 1 : d + 1 + panel.stop - done]
-        if len(second):
-            self._prepared.form.fill(at.base, done - d - 1, second)
-        self._features = at.features[: panel.stop] if panel.start == 0 else second
-        return self._features
+        fill(int(self._prepared.form.second), d, a, b, at.features)
+        return np.asarray(place(d, a, b, at.features))
 
     def _quadratic(self, j: int, z: Array) -> Array:
         """−½ z'Λz of component j for z (D, n), through the root of Λ: nothing cancels."""
@@ -137,57 +158,33 @@ class Workspace:
     """Where tiles of n rows are worked out, in one precision.
 
     etas : natural parameters of each panel.
-    origin, inverse : as `dem.kernels.normal.load` wants them.
+    frame : origin and inverse, as `dem.kernels.normal.load` wants them.
     features : (1, x, a panel of second order), (·, n).
     x : (D, n), a part of them.
-    base : x as `Covariance.fill` wants it.
     log_joint, out : (K, n).
     scratch : (n, K), the same memory as log_joint.
     """
 
     etas: list[Array]
-    origin: Array
-    inverse: Array | None
+    frame: tuple[Array, Array | None]
     features: Array
     x: Array
-    base: Array
     log_joint: Array
     out: Array
     scratch: Array
 
     @classmethod
-    def of(
-        cls, prepared: GaussianPrepared, panels: list[slice], width: int, n: int, dtype: Any
-    ) -> Workspace:
-        """For panels of features of at most this width."""
+    def of(cls, prepared: GaussianPrepared, edges: Array, n: int, dtype: Any) -> Workspace:
+        """For panels of features with these edges."""
         (k, p), d = prepared.eta.shape, prepared.centre.shape[1]
-        frame, repeated = prepared.params.frame, prepared.form.repeated(d)
+        frame, width = prepared.params.frame, int(np.diff(edges).max())
         features, log_joint = np.ones((min(d + 1 + width, p), n), dtype), np.empty((k, n), dtype)
-        x = features[1 : d + 1]
         return cls(
-            [np.ascontiguousarray(prepared.eta[:, panel], dtype) for panel in panels],
-            *affine(frame.origin, frame.scale, dtype),
+            etas=[np.ascontiguousarray(prepared.eta[:, a:b], dtype) for a, b in pairwise(edges)],
+            frame=affine(frame.origin, frame.scale, dtype),
             features=features,
-            x=x,
-            base=np.empty((d + repeated, n), dtype) if repeated else x,
+            x=features[1 : d + 1],
             log_joint=log_joint,
             out=np.empty_like(log_joint),
             scratch=log_joint.reshape(n, k),
         )
-
-    def load(self, rows: Array) -> None:
-        """Bring rows (n, D) here."""
-        load(rows, self.origin, self.inverse, self.x)
-        if self.base is not self.x:
-            d = len(self.x)
-            self.base[:d], self.base[d:] = self.x, self.x[: len(self.base) - d]
-
-
-def is_moderate(x: Array, weights: Array | None) -> bool:
-    """Whether float32 is enough for rows x (D, n) of the frame, and weights (n,)."""
-    if not (x.min(initial=0.0) >= -FARTHEST and x.max(initial=0.0) <= FARTHEST):  # nor for NaN
-        return False
-    if weights is None:
-        return True
-    least, most = WEIGHTS
-    return bool(((weights == 0.0) | (weights >= least) & (weights <= most)).all())

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from dem.kernels.compiled import compiled
+
 # OpenBLAS multiplies small matrices (M · N · K up to this) without packing them first, which is
 # faster by a quarter, and for few components by half.
 UNPACKED = 1_000_000
@@ -84,30 +86,26 @@ def load_tile(rows: np.ndarray, origin: np.ndarray, scale: np.ndarray, out: np.n
 def pairs(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (i, j) of the D(D+1)/2 products xᵢ xⱼ: j = i, then i + 1, ... (mod D).
 
-    So the products of one distance are those of two blocks of rows, and after half the distances
-    all pairs have been.
+    After half the distances all pairs have been.
     """
     distance, i = np.divmod(np.arange(size * (size + 1) // 2), size)
     return i, (i + distance) % size
 
 
-def ring(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """x (D, n) and after it its first D // 2 rows again, (D + D // 2, n), for `products`."""
-    return np.concatenate([x, x[: len(x) // 2]], out=out)
-
-
-def products(ring: np.ndarray, start: int, out: np.ndarray) -> None:
-    """out (m, n) = xᵢ xⱼ for m `pairs` from the one at `start`; `ring` is that of x (D, n).
-
-    After the last row x begins anew, so that all products of one distance are a single call.
-    """
-    size, done = (2 * len(ring) + 1) // 3, 0
-    while done < len(out):
-        distance, i = divmod(start + done, size)
-        m = min(size - i, len(out) - done)
+@compiled
+def products(x, start, out):  # type: ignore[no-untyped-def]
+    """out (m, n) = xᵢ xⱼ for x (D, n) and m `pairs` from the one at `start`."""
+    d = len(x)
+    distance, i = start // d, start % d
+    for q in range(len(out)):
         j = i + distance
-        np.multiply(ring[i : i + m], ring[j : j + m], out[done : done + m])
-        done += m
+        one, other, own = x[i], x[j if j < d else j - d], out[q]
+        for t in range(len(own)):
+            own[t] = one[t] * other[t]
+        i += 1
+        if i == d:
+            i = 0
+            distance += 1
 
 
 def pack(matrices: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -76,6 +76,10 @@ class LinearGaussian:
 
     Only the exact posterior is there.
     """
+
+    unsuited: ClassVar[dict[str, str]] = {
+        "icl": "its h is continuous, so that there are no classes to be told apart"
+    }
 
     q: int
     noise: Any = field(default_factory=Diagonal)

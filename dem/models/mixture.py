@@ -90,11 +90,14 @@ class Mixture:
         if self.fixed:  # there is one q
             family: Any = self.family
             return Stats(weight, 0.0, family.totals(prepared, rows, weights))
-        tiles, entropy = self.family.tiles(prepared, rows, weights), 0.0
-        for here, log_joint, responsibilities in tiles:
-            w = None if weights is None else weights[here]
-            entropy += posterior.respond(log_joint, responsibilities, w)
-            tiles.add(responsibilities)
+        tiles: Any = self.family.tiles(prepared, rows, weights)
+        entropy = tiles.sweep(posterior) if hasattr(tiles, "sweep") else None
+        if entropy is None:
+            entropy = 0.0
+            for here, log_joint, responsibilities in tiles:
+                w = None if weights is None else weights[here]
+                entropy += posterior.respond(log_joint, responsibilities, w)
+                tiles.add(responsibilities)
         return Stats(weight, entropy, tiles.sums())
 
     def m_step(self, params: MixtureParams, stats: Stats) -> MixtureParams:

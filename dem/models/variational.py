@@ -9,7 +9,7 @@ E-step and conjugate posteriors in the M-step (Attias 1999; Bishop 2006, 10.2): 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class VariationalMixture:
     mixing : the prior of the mixing weights, `Dirichlet()` or `StickBreaking()`; `DirichletMode()`
         for point estimates.
     """
+
+    bound_charges: ClassVar[bool] = True
 
     k: int
     family: Family

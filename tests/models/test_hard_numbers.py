@@ -44,6 +44,8 @@ TURNS = 16
 # Rows in float32 are multiplied in float32 as long as that is enough: 1e-7 of each, of 45 rows.
 # Tight components are some turns more behind.
 SHORT, SHORT_TURNS = 1e-5, 32
+# The last turn before float64 takes over has variances of 5e-4 of squares that are right to 1e-7.
+SHORT_FALL = 5e-4
 # Of these, float32 leaves two values, and clusters that are one point.
 ONLY_FLOAT64 = {"1e8 ± 1", "1e-5 beside 1e5, far away"}
 CASES = [
@@ -93,7 +95,8 @@ def test_against_fifty_digits(name: str, form: str, dtype: str) -> None:
     }
     for what, gaps in off.items():
         assert np.abs(gaps).max() <= allowed, what
-    assert largest_fall(climb(model, first, rows, 40)) <= max(1e-9, allowed)
+    fall = SHORT_FALL if dtype == "float32" else max(1e-9, allowed)
+    assert largest_fall(climb(model, first, rows, 40)) <= fall
 
 
 def climb_from(form: str, means: Any, variance: float, rows: Array, posterior: Any) -> Any:

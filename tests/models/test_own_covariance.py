@@ -10,6 +10,7 @@ import pytest
 
 import dem
 from dem.families.covariance import Covariance
+from dem.kernels.sweep import Second
 from dem.models.mixture import Mixture
 from dem.posteriors import Exact, Hard
 from dem.store import value
@@ -26,15 +27,10 @@ class Shared:
 
     pooled = True
     uniform = False
+    second = Second.NOTHING
 
-    def features(self, size: int) -> int:
-        return 0
-
-    def repeated(self, size: int) -> int:
-        return 0
-
-    def fill(self, x: Array, start: int, out: Array) -> None:
-        return
+    def packed(self, matrices: Array) -> Array:
+        return np.einsum("...ii->...i", matrices)
 
     def cross(self, a: Array, b: Array) -> Array:
         return (a * b).sum(axis=0)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dem.posteriors import Exact
+from dem.posteriors import Annealed, Exact, Hard
 from mixtures import FORMS, problem, start
 
 # (rows, columns, components, panels where the covariances are full)
@@ -51,4 +51,40 @@ def test_the_e_step_by_its_definition(
     assert stats.entropy == pytest.approx(-np.sum(r * (log_joint - log_prob)), rel=1e-9)
     np.testing.assert_allclose(model.log_prob(prepared, rows), log_prob, rtol=1e-9)
     if form == "full":
-        assert len(model.family.tiles(prepared, rows, None)._panels) == panels
+        assert len(model.family.tiles(prepared, rows, None)._edges) == panels + 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("posterior", [Exact(), Hard(), Annealed(0.3)], ids=repr)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int32"])
+def test_one_loop_over_all_tiles_or_tile_by_tile(
+    form: str, posterior: Any, weighted: bool, dtype: str
+) -> None:
+    """The same sums, also where some of the tiles want more digits than float32 has."""
+    here = problem(form, 4000, 5, 3, seed=8)
+    rows = np.asfortranarray(here.rows)
+    rows[1700:1702] *= 80
+    rows = (rows * 50).astype(dtype)
+    weights = here.weights if weighted else None
+    model = here.model
+    prepared = model.prepare(start(model, rows[:1500].astype(float)))
+    sizes = [None, 96, 1000]
+    for size in sizes:
+        at_once = model.family.tiles(prepared, rows, weights, size)
+        entropy = at_once.sweep(posterior)
+        one_by_one, other = model.family.tiles(prepared, rows, weights, size), 0.0
+        for part, log_joint, out in one_by_one:
+            w = None if weights is None else weights[part]
+            other += posterior.respond(log_joint, out, w)
+            one_by_one.add(out)
+        near = 1e-12 if dtype != "float32" else 1e-4
+        assert entropy == pytest.approx(other, rel=near, abs=near)
+        got, expected = at_once.sums(), one_by_one.sums()
+        assert got.short == expected.short
+        if dtype == "float32" and size == 96:
+            assert len(rows) - got.short == 96 * (1 + (1702 % 96 < 2))
+        for name in ("weight", "first", "second"):
+            value = getattr(expected, name)
+            allowed = near * np.abs(value).max()
+            np.testing.assert_allclose(getattr(got, name), value, rtol=near, atol=allowed)
