@@ -16,8 +16,20 @@ from dem.kernels.factorised import respond_factorised
 from dem.kernels.logspace import Rule, respond_exactly, respond_with_the_best
 
 
+class Ruled:
+    """A posterior with a `rule`, which goes with `respond`: who overrides that has none of it."""
+
+    @property
+    def rule(self) -> Rule | None:
+        return None
+
+    def __init_subclass__(cls) -> None:
+        if "respond" in vars(cls) and "rule" not in vars(cls):
+            cls.rule = Ruled.rule  # type: ignore[method-assign]
+
+
 @dataclass(frozen=True)
-class Exact:
+class Exact(Ruled):
     """q(h | v) = p(h | v; θ): the bound touches log p(v; θ)."""
 
     rule = Rule(hard=False, beta=1.0)
@@ -27,7 +39,7 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Hard:
+class Hard(Ruled):
     """q puts all its mass on the most probable state (the first of equals): its entropy is zero.
 
     EM with it maximises the classification likelihood (Celeux and Govaert 1992), and for
@@ -41,7 +53,7 @@ class Hard:
 
 
 @dataclass(frozen=True)
-class Annealed:
+class Annealed(Ruled):
     """q(h | v) ∝ p(h, v; θ)^β for 0 < β ≤ 1: at small β every state is nearly as likely.
 
     The maximiser of E_q[log p(h, v; θ)] + H(q) / β, the free energy at temperature 1/β (Ueda and

