@@ -100,14 +100,15 @@ class Contestant:
     def begin(self) -> dict[str, np.ndarray]:
         """Learns how long fits have to be; returns the parameters after `SOME` iterations."""
         self.before = self.peer.answer()["before"]
+        once = self._fit(FEW)["seconds"]
         done, n, enough = self._fit(SOME), SOME, SETTLED_SECONDS + self.least
         self.exact = done["iterations"] == SOME
         found = self.peer.found()
-        if done["seconds"] >= enough:
+        if done["seconds"] - once >= enough:
             self.known[SOME] = done
             return found
-        while done["seconds"] < enough and done["iterations"] == n:
-            n = math.ceil(n * float(np.clip(1.2 * enough / done["seconds"], *GROWTH)))
+        while (more := done["seconds"] - once) < enough and done["iterations"] == n:
+            n = math.ceil(n * min(max(GROWTH[0], 1.2 * enough / max(more, 1e-3)), GROWTH[1]))
             done = self._fit(n)
         n = min(n, done["iterations"])  # where it stands still, more of them are none
         self.lengths = max(FEW, int(n * SETTLED_SECONDS / enough)), n

@@ -38,7 +38,10 @@ class Sample:
     @classmethod
     def of(cls, rows: Array, weights: Array, complete: bool, share: float = 1.0) -> Sample:
         """The sample of these rows in any order."""
-        order = np.lexsort(rows.T[::-1])
+        order = np.argsort(rows[:, 0], kind="stable")
+        first = rows[order, 0]
+        if not (first[1:] > first[:-1]).all():  # else the other columns decide nothing
+            order = np.lexsort(rows.T[::-1])
         return cls(rows[order], weights[order], complete, share)
 
 

@@ -31,9 +31,13 @@ class PartlyGiven:
         check_offers("start", self.start, Start)
 
     def __call__(self, model: Mixture, sample: Sample, seed: int) -> Steps:
+        family: Any = model.family
+        if self.weights is not None and self.means is not None and self.precisions is not None:
+            covariances = family.covariance.inverse(self.precisions)
+            components = family.inward(self.means, covariances, family.units(sample))
+            return MixtureParams(self.weights, components)
         start = self.start if self.means is None else Centres(self.means)
         params: MixtureParams = yield from start(model, sample, seed)
-        family: Any = model.family
         means, covariances, _ = family.outward(params.components)
         if self.means is not None:
             means = self.means

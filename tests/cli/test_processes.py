@@ -154,8 +154,15 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("place", ["", "--workers 2"])
+@pytest.mark.parametrize(
+    ("place", "ending"),
+    [
+        *(("", ending) for ending in ENDINGS),
+        ("--workers 2", "Ctrl-C"),
+        pytest.param("--workers 2", "Ctrl-C, again and again", marks=pytest.mark.faults),
+        ("--workers 2", "SIGTERM"),
+    ],
+)
 def test_the_last_turn_is_kept(place: str, ending: str, data, rows, tmp_path) -> None:
     line = f"fit {data['npy']} -k 3 --tol 0 --max-iter 1000000 --out model {place}"
     number, times, code, word = ENDINGS[ending]

@@ -101,7 +101,7 @@ def test_all_workers_are_killed_with_large_parameters(trial: Trial) -> None:
         machines.client.run_on_scheduler(faults.large, before)
 
 
-@pytest.mark.parametrize("kind", ["file", "array"])
+@pytest.mark.parametrize("kind", ["file", pytest.param("array", marks=slow)])
 def test_no_worker_is_there_at_first(trial: Trial, kind: str) -> None:
     """Nor any that the data could be sent to: the fit waits."""
     machines = trial.machines
@@ -194,7 +194,7 @@ def test_a_worker_joins(trial: Trial) -> None:
     assert done > 0
 
 
-@pytest.mark.parametrize("kind", ["file", "array"])
+@pytest.mark.parametrize("kind", ["file", pytest.param("array", marks=slow)])
 def test_the_cluster_is_restarted(trial: Trial, kind: str) -> None:
     """Its workers lose all they have: data on disk are read again, those of the client sent."""
     trial.machines.staff(2, nanny=True)

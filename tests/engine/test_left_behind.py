@@ -218,8 +218,15 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("turns", [0, 2])
-@pytest.mark.parametrize("where", ["threads", "cluster"])
+@pytest.mark.parametrize(
+    ("where", "turns"),
+    [
+        ("threads", 0),
+        ("threads", 2),
+        ("cluster", 0),
+        pytest.param("cluster", 2, marks=pytest.mark.faults),
+    ],
+)
 def test_control_c(where: str, turns: int, tmp_path: Path) -> None:
     """Before the first turn it is raised; later the fit keeps what it has and says so."""
     script = tmp_path / "interrupted.py"
