@@ -18,7 +18,6 @@ from dem.kernels.normal import products
 Array = np.ndarray
 FARTHEST = 32.0  # from the origin, in the frame: squares of rows beyond want all the digits
 LEAST, MOST = 1e-6, 1e6  # weights that times exp(-70) are still numbers in float32
-WIDE = 256  # bytes of a row
 TURNED = 1200  # the size of a product (M · N) up to which its second factor may lie transposed
 
 
@@ -85,22 +84,18 @@ def sweep(task: Task, size: int, rule: Rule, rows: Array, weights: Array | None,
 def load(rows, origin, inverse, x):  # type: ignore[no-untyped-def]
     """x (D, n) = ((rows − origin) · inverse)ᵀ for rows (n, D)."""
     n, d = rows.shape
-    whole = n - n % 8  # eight rows at a time, a vector
-    # Those of wide rows are copied first: columns of memory that is not near are slow to read.
-    apart = d * rows.itemsize >= WIDE
-    copy = np.empty((8 if apart else 0, d), rows.dtype)
+    whole = n - n % 8  # eight rows at a time, in full: a loop over them takes half as long again
     for a in range(0, whole, 8):
-        block = rows[a : a + 8]
-        if apart:
-            for i in range(8):
-                one, own = block[i], copy[i]
-                for j in range(d):
-                    own[j] = one[j]
-            block = copy
         for j in range(d):
-            o, s, own = origin[j], inverse[j], x[j, a : a + 8]
-            for i in range(8):
-                own[i] = (block[i, j] - o) * s
+            o, s = origin[j], inverse[j]
+            x[j, a] = (rows[a, j] - o) * s
+            x[j, a + 1] = (rows[a + 1, j] - o) * s
+            x[j, a + 2] = (rows[a + 2, j] - o) * s
+            x[j, a + 3] = (rows[a + 3, j] - o) * s
+            x[j, a + 4] = (rows[a + 4, j] - o) * s
+            x[j, a + 5] = (rows[a + 5, j] - o) * s
+            x[j, a + 6] = (rows[a + 6, j] - o) * s
+            x[j, a + 7] = (rows[a + 7, j] - o) * s
     for j in range(d):
         for i in range(whole, n):
             x[j, i] = (rows[i, j] - origin[j]) * inverse[j]
@@ -171,21 +166,20 @@ def _gather(rows, weights, origin, inverse, second, lengths, index, part, total)
     No product of matrices is needed where few features are. part : (K, P), scratch.
     """
     (n, d), k = rows.shape, len(part)
+    one = part.dtype.type(1.0)
     part[:] = 0.0
     for i in range(n):
-        own, row = part[index[i]], rows[i]
-        w = part.dtype.type(weights[i] if len(weights) else 1.0)
-        own[0] += w
-        first = own[1 : d + 1]
+        own = index[i]  # part[index[i]] would be an array, which takes longer to make than to add
+        w = part.dtype.type(weights[i]) if len(weights) else one
+        part[own, 0] += w
         for j in range(d):
-            first[j] += w * ((row[j] - origin[j]) * inverse[j])
+            part[own, 1 + j] += w * ((rows[i, j] - origin[j]) * inverse[j])
         if second == SQUARES:
-            squares = own[d + 1 :]
             for j in range(d):
-                x = (row[j] - origin[j]) * inverse[j]
-                squares[j] += w * (x * x)
+                x = (rows[i, j] - origin[j]) * inverse[j]
+                part[own, 1 + d + j] += w * (x * x)
         elif second == LENGTH:
-            own[d + 1] += w * lengths[i]
+            part[own, 1 + d] += w * lengths[i]
     for q in range(len(total)):
         for j in range(k):
             total[q, j] += part[j, q]
