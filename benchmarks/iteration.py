@@ -12,23 +12,10 @@ log-likelihoods that both find before the M-step are printed as a check that the
 The roofline is the arithmetic alone: 4·K·P flops (two products with the P features) at the speed
 of a square matrix product on this machine, measured in the same run, and K exponentials a row.
 
-Where the time goes, full covariances, µs per row on one core of 53 Gflop/s, by timers round each
-part, so to a tenth or so:
-
-    N, D, K                      500 000, 16, 10    100 000, 64, 32
-    columns first (`load_tile`)        0.03               0.15
-    features (`products`)              0.06               1.25  (made twice, in the cache)
-    η T                                0.06               2.7
-    adding up its panels               -                  0.24
-    responsibilities                   0.05               0.15
-    R Tᵀ                               0.07               2.8
-    calls, reading, M-step, bound      0.04               0.6
-    all                                0.31               7.9
-    the arithmetic alone               0.12               5.2
-
-scikit-learn takes 2.4 and 36 µs, so that it can be beaten 20 and 7 times at most by two products
-in float64: an eighth of 36 µs is less than the arithmetic. Nothing is skipped where components
-overlap as they do here: a row has 22 of 32 responsibilities above 1e-8, and 31.7 above 1e-16.
+`where.py` tells where dem's time goes. scikit-learn takes 2.6 and 40 µs a row at (16, 10) and
+(64, 32), so that at 52 Gflop/s it can be beaten 20 and 7 times at most by two products in float64:
+an eighth of 40 µs is less than the arithmetic. Nothing is skipped where components overlap as they
+do here: a row has 22 of 32 responsibilities above 1e-8, and 31.7 above 1e-16.
 """
 
 import argparse

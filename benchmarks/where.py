@@ -16,6 +16,7 @@ import argparse
 import json
 import statistics
 import tempfile
+import warnings
 from itertools import pairwise, product
 from pathlib import Path
 from time import perf_counter
@@ -146,6 +147,7 @@ def main() -> None:
     parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
     parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()
+    warnings.simplefilter("ignore")  # that two turns are not enough to converge
     names = ["load", "features", "η T", "q", "R Tᵀ", "whole", "turn", "read", "decode"]
     print("  D    K  covariance  dtype  " + "".join(f"{name:>9}" for name in names))
     results = []
